@@ -1,0 +1,46 @@
+# The few verbs of this house; `make` alone lists them. Everything runs in .venv, which is built from the lock files.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs lock clean
+BIN := .venv/bin
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.run ## prepare the example set and write its report, in a minute
+	$(BIN)/tuneset prepare examples/customer_intent.csv --out out/demo
+
+test: .venv/.dev ## run every test, and every example in the code and the docs
+	$(BIN)/pytest -n auto --maxprocesses 8
+
+lint: .venv/.dev ## check style, types, dependencies, lock files, house rules and generated docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/deptry .
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/pytest -q tests/test_house.py
+
+bench: .venv/.dev ## measure time, memory and recall, beside the ways people do it today
+	$(BIN)/python bench/run.py
+
+docs: .venv/.dev ## write again the pages that come from docstrings and --help
+	$(BIN)/python docs/generate.py
+
+lock: ## pin all versions again after a change of pyproject.toml (needs uv and the network)
+	uv pip compile $(COMPILE) --group build -o lock/run.txt
+	uv pip compile $(COMPILE) --group dev -c lock/run.txt -o lock/dev.txt
+
+clean: ## remove .venv and out, and nothing else
+	rm -rf .venv out
+
+# One version of each package for every Python and platform, and no address of any index.
+COMPILE := --quiet --universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" pyproject.toml
+
+.venv/.run: lock/run.txt lock/install.sh pyproject.toml
+	@sh lock/install.sh $(if $(wildcard .venv/.dev),dev,run) # what is there for work stays there
+	@touch $@
+
+.venv/.dev: lock/dev.txt lock/install.sh pyproject.toml
+	@sh lock/install.sh dev
+	@touch .venv/.run $@

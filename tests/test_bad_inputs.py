@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from bad_inputs import CASES, Case
+
+from tuneset.errors import InputError, RecipeError
+from tuneset.sources import read
+
+NOBODY = 65534
+
+
+def as_nobody(case: Case, tmp_path) -> str:
+    """Read the case's input in a process without root's rights and return the error it prints."""
+    inputs, _ = case.build(tmp_path)
+    for folder in (tmp_path, *list(tmp_path.parents)[:-1]):
+        if folder.owner() == "root" and folder.name.startswith("pytest"):
+            folder.chmod(0o755)
+    script = (
+        "import os, sys\n"
+        "from tuneset.sources import read\n"
+        "from tuneset.errors import TunesetError\n"
+        f"os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+        "try:\n    read(sys.argv[1])\n"
+        "except TunesetError as error:\n    print(error)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script, inputs], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def test_there_are_at_least_sixty_broken_inputs_each_with_its_own_name():
+    assert len({case.name for case in CASES}) == len(CASES) >= 60
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_broken_input_gives_findings_or_three_lines_and_loses_no_row(case, tmp_path):
+    if case.name == "a file without permission" and os.geteuid() == 0:
+        assert case.error in as_nobody(case, tmp_path)
+        return
+    inputs, options = case.build(tmp_path)
+    if case.error:
+        with pytest.raises((InputError, RecipeError)) as caught:
+            read(inputs, **options)
+        assert case.error in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 3
+        assert caught.value.hint
+        return
+    got = read(inputs, **options)
+    assert (got.examples.height, got.findings.height) == (case.rows, case.unreadable)
+    assert case.says in "\n".join([*got.findings["says"], *got.said])
+    unreadable = got.examples.filter(got.examples["id"].is_in(got.findings["example"].to_list()))
+    assert unreadable["text"].null_count() == unreadable.height == case.unreadable
+    assert set(got.findings["rule"]) <= {"unreadable-row"}
+    assert got.examples["id"].n_unique() == case.rows

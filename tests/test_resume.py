@@ -1,0 +1,87 @@
+"""A run that is killed at any moment and started again ends with the same bytes."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+COMMAND = [sys.executable, "-m", "tuneset", "prepare", "in.csv", "--out", "out", "--json"]
+KILLS = 20
+
+
+def snapshot(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("timings.json", "lock")
+    }
+
+
+def start(folder):
+    return subprocess.Popen(COMMAND, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    shutil.copy(EXAMPLES / "customer_intent_messy.csv", folder / "in.csv")
+    began = time.perf_counter()
+    assert start(folder).wait() == 0
+    return snapshot(folder / "out"), time.perf_counter() - began
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_and_run_again_gives_the_same_bytes(undisturbed, tmp_path):
+    expected, seconds = undisturbed
+    moments = random.Random(7)
+    landed = 0
+    for number in range(KILLS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        shutil.copy(EXAMPLES / "customer_intent_messy.csv", folder / "in.csv")
+        process = start(folder)
+        # the first part is imports; most kills should land where files are written
+        time.sleep(seconds * moments.uniform(0.3, 1.0))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        landed += process.returncode == -signal.SIGKILL
+        assert not (folder / "out/.tuneset/manifest.json").exists() or process.returncode == 0
+        assert start(folder).wait() == 0
+        assert snapshot(folder / "out") == expected, f"kill {number}"
+    assert landed >= KILLS // 2
+
+
+def test_killed_again_and_again_in_one_folder_still_ends_the_same(undisturbed, tmp_path):
+    expected, seconds = undisturbed
+    shutil.copy(EXAMPLES / "customer_intent_messy.csv", tmp_path / "in.csv")
+    for share in (0.5, 0.7, 0.8, 0.9):
+        process = start(tmp_path)
+        time.sleep(seconds * share)
+        process.kill()
+        process.communicate()
+    assert start(tmp_path).wait() == 0
+    assert snapshot(tmp_path / "out") == expected
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads(undisturbed, tmp_path, monkeypatch):
+    expected, _ = undisturbed
+    monkeypatch.setenv("POLARS_MAX_THREADS", "1")
+    shutil.copy(EXAMPLES / "customer_intent_messy.csv", tmp_path / "in.csv")
+    assert start(tmp_path).wait() == 0
+    found = snapshot(tmp_path / "out")
+    assert [name for name in expected if found.get(name) != expected[name]] == []
+
+
+def test_two_runs_do_not_write_into_one_folder_at_the_same_time(tmp_path):
+    from tuneset.errors import RunError
+    from tuneset.folder import Folder, only_one
+
+    (tmp_path / ".tuneset").mkdir()
+    with only_one(Folder(tmp_path)), pytest.raises(RunError, match="another run"), only_one(Folder(tmp_path)):
+        pass

@@ -1,0 +1,193 @@
+"""The only place where data changes: findings and people's decisions, applied to examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+import polars as pl
+
+from tuneset import model
+from tuneset.model import answers, seen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EDITABLE = ("/text", "/messages", "/labels")
+
+
+def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
+    """Add what becomes of each finding: `does` (drop, edit or none), `write` (the edit's value) and `state`.
+
+    state: applied · waiting (a suggestion, or something to look at) · overruled (a person rejected it) · settled (a
+    person looked and agreed that nothing is to be done). A finding's last decision counts; one made on something that
+    looked different is stale, and then the finding is treated as if nobody had answered.
+
+    >>> settle(model.no_findings(), pl.DataFrame(schema=model.DECISIONS)).columns[-4:]
+    ['does', 'write', 'state', 'stale']
+    """
+    last = decisions.unique("finding", keep="last", maintain_order=True).select(
+        "finding", "verdict", "saw", write_own="after"
+    )
+    joined = findings.join(last, left_on="id", right_on="finding", how="left", maintain_order="left")
+    if last.is_empty():
+        joined = joined.with_columns(stale=pl.lit(value=False))
+    else:
+        joined = joined.with_columns(seen(findings).alias("now")).with_columns(
+            stale=pl.col("saw").is_not_null() & (pl.col("saw") != pl.col("now")),
+        )
+    verdict = pl.when(~pl.col("stale")).then("verdict")
+    accepted = (verdict == "accept") | (verdict.is_null() & (pl.col("when") == "default"))
+    does = (
+        pl.when(verdict == "edit")
+        .then(pl.lit("edit"))
+        .when(accepted)
+        .then("action")
+        .otherwise(pl.lit("none"))
+        .fill_null("none")
+    )
+    state = (
+        pl.when(verdict == "reject")
+        .then(pl.lit("overruled"))
+        .when(pl.col("does") != "none")
+        .then(pl.lit("applied"))
+        .when(verdict == "accept")
+        .then(pl.lit("settled"))
+        .otherwise(pl.lit("waiting"))
+    )
+    return (
+        joined.with_columns(does=does)
+        .with_columns(
+            write=pl.when(verdict == "edit").then("write_own").otherwise("after"),
+            state=state,
+        )
+        .select(*model.FINDINGS.names(), "does", "write", "state", "stale")
+    )
+
+
+def apply(
+    examples: pl.DataFrame, findings: pl.DataFrame, decisions: pl.DataFrame, *, answer: str = "json"
+) -> pl.DataFrame:
+    """Return the examples after the findings and the decisions on them: edits written, drops left out.
+
+    Rows keep their order and their ids. Rejecting every finding gives back the same examples.
+
+    >>> from tuneset.testing import examples
+    >>> rows = examples(["hello", ""])
+    >>> said = model.as_findings(pl.DataFrame({"rule": "empty-text", "example": rows["id"][1:], "action": "drop", "says": "no text"}))
+    >>> apply(rows, said, pl.DataFrame(schema=model.DECISIONS))["text"].to_list()
+    ['hello']
+    """
+    if findings.is_empty():
+        return examples
+    settled = settle(findings, decisions)
+    edits = settled.filter(pl.col("does") == "edit")
+    for field in EDITABLE:
+        examples = _edited(examples, edits.filter(pl.col("field") == field), field, answer)
+    drops = settled.filter(pl.col("does") == "drop").select("example")
+    if drops.is_empty():
+        return examples
+    return examples.join(drops, left_on="id", right_on="example", how="anti", maintain_order="left")
+
+
+def _edited(examples: pl.DataFrame, edits: pl.DataFrame, field: str, answer: str) -> pl.DataFrame:
+    if edits.is_empty():
+        return examples
+    column = field.removeprefix("/")
+    values = edits.unique("example", keep="last").select(id="example", write="write", edited=pl.lit(value=True))
+    joined = examples.join(values, on="id", how="left", maintain_order="left")
+    touched = pl.col("edited").fill_null(value=False)
+    joined = joined.with_columns(pl.when(touched).then("write").otherwise(column).alias(column))
+    if field == "/labels":
+        written = answers(joined.filter(touched)["labels"], answer)
+        joined = _overwrite(joined, touched, {"label": written})
+    if field == "/messages":
+        spoken = conversation(joined.filter(touched)["messages"])
+        joined = _overwrite(joined, touched, {"text": spoken["text"], "label": spoken["label"]})
+    return joined.select(examples.columns)
+
+
+def _overwrite(frame: pl.DataFrame, touched: pl.Expr, values: dict[str, pl.Series]) -> pl.DataFrame:
+    """Put new values, one for each touched row, where `touched` is true."""
+    numbered = frame.with_row_index("row_number")
+    rows = numbered.filter(touched)["row_number"]
+    return (
+        numbered.update(pl.DataFrame({"row_number": rows, **values}), on="row_number", include_nulls=True)
+        .sort("row_number")
+        .drop("row_number")
+    )
+
+
+def conversation(messages: pl.Series) -> pl.DataFrame:
+    """Read `text` (the user turns) and `label` (the last assistant turn) out of conversations (JSON lists).
+
+    >>> conversation(pl.Series(['[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]'])).row(0)
+    ('hi', 'hello')
+    """
+    parsed = [orjson.loads(value) for value in messages.to_list()]
+    return pl.DataFrame(
+        {
+            "text": [turns_text(turns) for turns in parsed],
+            "label": [answer_text(turns) for turns in parsed],
+        },
+        schema={"text": pl.String, "label": pl.String},
+    )
+
+
+def turns_text(turns: Sequence[dict[str, object]]) -> str:
+    """Join what the user says in a conversation, one turn a line."""
+    return "\n".join(content_text(turn.get("content")) for turn in turns if turn.get("role") == "user")
+
+
+def answer_text(turns: Sequence[dict[str, object]]) -> str | None:
+    """Return the content of the last assistant turn, or None where no assistant speaks."""
+    spoken = [content_text(turn.get("content")) for turn in turns if turn.get("role") == "assistant"]
+    return (spoken[-1] or None) if spoken else None
+
+
+def content_text(content: object) -> str:
+    """Return the words of a turn's content, which is a string or a list of typed parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return ""
+
+
+def fates(everything: pl.DataFrame, settled: pl.DataFrame, kept: pl.Series) -> pl.DataFrame:
+    """Say for each example that came in what became of it: `id`, `fate`, `rule`, `says`, `twin`.
+
+    An example is merged when the finding that dropped it names a twin with the same answer that survives, itself or
+    through the twin it was merged into; otherwise it is dropped.
+
+    Raises AssertionError when an example is out without a finding that says why: that would be a bug of ours.
+    """
+    drops = settled.filter(pl.col("does") == "drop").unique("example", keep="first", maintain_order=True)
+    out = (
+        everything.select("id", "label")
+        .join(
+            drops.select(id="example", rule="rule", says="says", twin=pl.col("others").list.first()),
+            on="id",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(is_kept=pl.col("id").is_in(kept.implode()))
+    )
+    lost = out.filter(~pl.col("is_kept") & pl.col("rule").is_null())
+    if not lost.is_empty():
+        raise AssertionError(f"{lost.height} examples vanished without a finding, {lost['id'][0]} among them")
+    out = out.with_columns(
+        pl.when(~pl.col("is_kept")).then(pl.col(name)).alias(name) for name in ("rule", "says", "twin")
+    )
+    onward = out.filter(pl.col("twin").is_not_null() & ~pl.col("is_kept")).select(twin="id", onward="twin")
+    for _ in range(64):  # each round follows one merge; a chain is at most as long as the number of steps that merge
+        followed = out.join(onward, on="twin", how="left", maintain_order="left")
+        moving = followed["onward"].is_not_null()
+        if not moving.any():
+            break
+        out = followed.with_columns(twin=pl.coalesce("onward", "twin")).drop("onward")
+    answers_of = everything.select(twin="id", twin_label="label")
+    out = out.join(answers_of, on="twin", how="left", maintain_order="left")
+    survives = pl.col("twin").is_in(kept.implode()) & pl.col("twin_label").eq_missing(pl.col("label"))
+    fate = pl.when("is_kept").then(pl.lit("kept")).when(survives).then(pl.lit("merged")).otherwise(pl.lit("dropped"))
+    return out.with_columns(fate=fate, twin=pl.when(survives).then("twin")).select("id", "fate", "rule", "says", "twin")

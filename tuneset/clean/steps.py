@@ -1,0 +1,308 @@
+"""The steps of cleaning: each finds its suspects in the whole column, and looks at those one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import orjson
+import polars as pl
+
+from tuneset import model
+from tuneset.clean import characters, repair
+from tuneset.clean.markup import SUSPECT, without_markup
+from tuneset.step import Scope, Task  # noqa: TC001  a recipe resolves these annotations
+
+Cases = tuple[list[str | Mapping[str, Any]], ...]
+
+
+@dataclass(frozen=True)
+class EncodingDamage:
+    """Decode again what was decoded wrongly, and join letters written in pieces.
+
+    Why it hurts: the model learns that people write "MÃ¼ller", and pays several tokens for each such letter.
+    How: ftfy (Speer 2019) finds mojibake by pairs of characters that no language has, and undoes it line by line; a
+    line that it cannot set right as a whole stays. Then Unicode NFC: "e" with a separate accent becomes "é"; the two
+    look the same and are different to a model.
+    Limits: letters that were lost (shown as a question mark or a black diamond) cannot come back; DOS code page 850 is
+    not known to ftfy.
+
+    >>> from tuneset.testing import examples
+    >>> EncodingDamage()(examples(["Hallo, hier ist MÃ¼ller"])).select("after", "says").row(0)
+    ('Hallo, hier ist Müller', 'was UTF-8, read as Latin-1')
+    """
+
+    rule: ClassVar[str] = "encoding-damage"
+    scope: ClassVar[Scope] = "example"
+    speaks: ClassVar[Cases] = (
+        ["MÃ¼ller here, where is my parcel?"],
+        ["I canâ€™t log in"],
+        ["Cafe\u0301 gift card"],
+    )
+    silent: ClassVar[Cases] = (["Müller here, where is my parcel?"], ["I can\u2019t log in"], ["SÃO PAULO, 25 °C"])
+
+    def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
+        """Say which examples have damaged letters, and what they were."""
+        before = pl.col("before")
+        escaped = pl.col("messages").str.contains("\\u", literal=True).fill_null(value=False)
+        suspects = _words(examples).filter((before.str.len_bytes() != before.str.len_chars()) | escaped)
+        if suspects.is_empty():
+            return model.no_findings()
+        # the cheap tests go first: Unicode normalisation of a million rows takes 2 s, a regular expression 0.2 s
+        suspects = suspects.filter(before.str.contains(f"{characters.mojibake()}|{characters.MARKS}") | escaped)
+        in_pieces = before != before.str.normalize("NFC")
+        suspects = suspects.filter(before.str.contains(characters.mojibake()) | in_pieces | escaped)
+        return _edits(self.rule, suspects, repair.encoding, repair.encoding_says)
+
+
+@dataclass(frozen=True)
+class Markup:
+    """Take out HTML tags, comments, scripts and references that scraping left.
+
+    Why it hurts: tags are noise to a model that is asked about the words, and it may come to write them itself.
+    How: Python's HTML parser cuts the text; a tag goes where it is certain to be one: `<p>`, `<br>`, `<li>` and
+    headings on their own, others with an attribute, or opened and closed again. Paragraphs, list items and breaks
+    become a new line, cells a space. References such as `&amp;` become their character, also where they were escaped
+    twice.
+    Limits: the address behind a link goes with its tag, and links without a space between them run together. A text
+    that is about markup ("a <br> tag", "html"), code between backticks, a JSON object or list, and whole web pages
+    (1,000 tags in 50,000 characters) are left alone.
+
+    >>> from tuneset.testing import examples
+    >>> rows = examples(["<p>Terms &amp; conditions</p>", "I <3 it, mail <me@shop.com>"])
+    >>> Markup()(rows).select("after", "says").rows()
+    [('Terms & conditions', 'HTML taken out: <p>, &amp;')]
+    """
+
+    rule: ClassVar[str] = "markup"
+    scope: ClassVar[Scope] = "example"
+    speaks: ClassVar[Cases] = (
+        ["<p>Where is my order?</p>"],
+        ["Terms &amp; conditions"],
+        ["first line<br/>second line"],
+    )
+    silent: ClassVar[Cases] = (["I <3 it"], ["is a < b or b > a?"], ["a List<String>"], ["write to <me@shop.com>"])
+
+    def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
+        """Say which examples carry markup, and how they read without it."""
+        suspects = _words(examples).filter(pl.col("before").str.contains(SUSPECT))
+        return _edits(self.rule, suspects, without_markup, repair.markup_says)
+
+
+@dataclass(frozen=True)
+class InvisibleCharacters:
+    r"""Take out characters that nobody sees.
+
+    Why it hurts: two texts that look the same are different to the model and to every search for duplicates, and tag
+    characters can carry words that no reviewer sees.
+    How: control characters, zero-width spaces, soft hyphens, byte-order marks, direction marks and tag characters go.
+    Joiners stay in emoji and in scripts that spell with them (Persian, Hindi, ...), zero-width spaces in Thai and
+    Khmer, new lines and tabs everywhere.
+    Limits: without direction marks, Hebrew or Arabic mixed with Latin may be laid out differently on a screen; the
+    letters and their order are the same.
+
+    >>> from tuneset.testing import examples
+    >>> InvisibleCharacters()(examples(["my\u200b card\ufeff"])).select("after", "says").row(0)
+    ('my card', '2 invisible characters removed')
+    """
+
+    rule: ClassVar[str] = "invisible-characters"
+    scope: ClassVar[Scope] = "example"
+    speaks: ClassVar[Cases] = (["\ufeffwhere is my card"], ["re\u00adturn my or\u200bder"], ["hi\u202e there\x00"])
+    silent: ClassVar[Cases] = (
+        ["\u0645\u06cc\u200c\u0631\u0648\u0645"],
+        ["we are a 👨\u200d👩\u200d👧 of three"],
+        ["one\n\ttwo"],
+    )
+
+    def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
+        """Say which examples hold invisible characters."""
+        suspects = _words(examples).filter(pl.col("before").str.contains(characters.INVISIBLE))
+        return _edits(self.rule, suspects, repair.invisible, repair.invisible_says)
+
+
+@dataclass(frozen=True)
+class WhiteSpace:
+    r"""Trim, and turn runs and rare kinds of white space into plain ones.
+
+    Why it hurts: a space at the end or two in a row change the tokens, so one sentence is learned as several.
+    How: spaces at the ends go; runs of spaces, tabs and Unicode's other spaces become one space; every line break
+    becomes a plain one, and more than one empty line becomes one. The indentation of lines and code between ``` fences
+    stay.
+    Limits: columns that were aligned with spaces are no longer aligned.
+
+    >>> from tuneset.testing import examples
+    >>> WhiteSpace()(examples([" where is  my card? "])).select("after", "says").row(0)
+    ('where is my card?', 'white space tidied: at the ends, runs of spaces; 3 characters fewer')
+    """
+
+    rule: ClassVar[str] = "white-space"
+    scope: ClassVar[Scope] = "example"
+    speaks: ClassVar[Cases] = (["where is  my card"], ["where is my card\n"], ["where\u00a0is\tmy card"])
+    silent: ClassVar[Cases] = (["where is my card"], ["Hello,\n\nwhere is my card?\n  - the blue one"])
+
+    def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
+        """Say which examples have white space to tidy."""
+        suspects = _words(examples).filter(pl.col("before").str.contains(characters.WHITE_SPACE))
+        return _edits(self.rule, suspects, repair.white_space, repair.white_space_says)
+
+
+@dataclass(frozen=True)
+class EmptyText:
+    r"""Drop examples without text.
+
+    Why it hurts: an answer without a question teaches the model to guess.
+    How: a text is empty when nothing in it can be seen: it is missing, or holds white space and invisible characters
+    only. A conversation is empty when every turn of the user is, and none brings an image or a file. It comes after the
+    repairs, so that a text that was only markup is empty too.
+    Limits: a text of one punctuation mark is not empty; a conversation in which no user speaks is not either.
+
+    >>> from tuneset.testing import examples
+    >>> EmptyText()(examples(["where is my card?", " \u200b"])).select("action", "says").rows()
+    [('drop', 'no text')]
+    """
+
+    rule: ClassVar[str] = "empty-text"
+    scope: ClassVar[Scope] = "example"
+    speaks: ClassVar[Cases] = ([{"text": None}], [""], [" \n\t"], ["\u200b\ufeff"])
+    silent: ClassVar[Cases] = (["?"], ["0"], ["👍"])
+
+    def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
+        """Say which examples have nothing to read."""
+        suspects = examples.filter(_is_blank("text"))
+        return _drops(self.rule, suspects, pl.lit("no text"), _asks_nothing)
+
+
+@dataclass(frozen=True)
+class MissingLabel:
+    """Drop examples without a label, and conversations without an answer.
+
+    Why it hurts: there is nothing to learn from them, and many trainers stop at the first.
+    How: a label is missing when it is null or blank, or when one of several label columns is. A conversation needs a
+    turn of the assistant that says something or calls a tool.
+    Limits: words that stand for nothing, such as "n/a" or "unknown", are labels.
+
+    >>> from tuneset.testing import examples
+    >>> labels = '{"category": "Orders", "sub_category": null}'
+    >>> MissingLabel()(examples([{"text": "hi", "labels": labels, "label": None}]))["says"].item()
+    'no value for sub_category'
+    """
+
+    rule: ClassVar[str] = "missing-label"
+    scope: ClassVar[Scope] = "example"
+    tasks: ClassVar[tuple[Task, ...]] = ("classify", "extract", "chat", "tools", "preference")
+    speaks: ClassVar[Cases] = (
+        [{"text": "where is my card?", "label": None}],
+        [{"text": "where is my card?", "label": "  "}],
+        [{"text": "where is my card?", "label": '{"category": " "}', "labels": '{"category": " "}'}],
+    )
+    silent: ClassVar[Cases] = ([{"text": "where is my card?", "label": "Orders"}],)
+
+    def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
+        """Say which examples have no answer to learn."""
+        blank_value = pl.col("labels").str.contains(r':\s*"\s+"').fill_null(value=False)
+        suspects = examples.filter(_is_blank("label") | blank_value)
+        named = {labels: _unlabelled(labels) for labels in suspects["labels"].drop_nulls().unique().to_list()}
+        says = pl.col("labels").replace_strict(named, default="no label", return_dtype=pl.String)
+        return _drops(self.rule, suspects, says, _answers_nothing)
+
+
+STEPS = (EncodingDamage, Markup, InvisibleCharacters, WhiteSpace, EmptyText, MissingLabel)
+
+
+def _words(examples: pl.DataFrame) -> pl.DataFrame:
+    """Return what the repairs look at: a conversation's messages, any other example's text."""
+    return examples.select("id", "messages", before=pl.coalesce("messages", "text"))
+
+
+def _is_blank(column: str) -> pl.Expr:
+    return pl.col(column).is_null() | pl.col(column).str.contains(characters.BLANK)
+
+
+def _edits(rule: str, suspects: pl.DataFrame, mend: repair.Repair, says: Callable[[str, str], str]) -> pl.DataFrame:
+    """Repair the suspects, each distinct text once, and say which of them changed."""
+
+    @cache
+    def edit(before: str, *, is_chat: bool) -> tuple[str, str, float] | None:
+        after, was, now = _repaired_turns(before, mend) if is_chat else (repair.settled(before, mend), before, "")
+        now = now or after
+        return None if after == before else (after, says(was, now), max(0.0, 1 - len(now) / len(was)))
+
+    said = [
+        (rule, example, "edit", "/messages" if messages else "/text", before, *edited)
+        for example, messages, before in suspects.iter_rows()
+        if (edited := edit(before, is_chat=messages is not None))
+    ]
+    columns = ("rule", "example", "action", "field", "before", "after", "says", "score")
+    return pl.DataFrame(said, schema={name: model.FINDINGS[name] for name in columns}, orient="row")
+
+
+def _repaired_turns(messages: str, mend: repair.Repair) -> tuple[str, str, str]:
+    """Repair what is said in each turn; return the messages, and the words that changed, before and after."""
+    turns, changed = orjson.loads(messages), []
+    for place, key in _spoken(turns):
+        if (after := repair.settled(place[key], mend)) != place[key]:
+            changed.append((place[key], after))
+            place[key] = after
+    if not changed:
+        return messages, messages, messages
+    was, now = ("\n".join(side) for side in zip(*changed, strict=True))
+    return orjson.dumps(turns).decode(), was, now
+
+
+def _spoken(turns: list[Any]) -> list[tuple[dict[str, Any], str]]:
+    """Find the places of a conversation where words stand: string contents, and the text of parts of a content."""
+    contents = [(turn, "content") for turn in turns if isinstance(turn, dict)]
+    parts = [
+        (part, "text")
+        for turn, _ in contents
+        if isinstance(turn.get("content"), list)
+        for part in turn["content"]
+        if isinstance(part, dict)
+    ]
+    return [(place, key) for place, key in (*contents, *parts) if isinstance(place.get(key), str)]
+
+
+def _drops(rule: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[list[Any]], str | None]) -> pl.DataFrame:
+    """Say that the suspects go; a conversation only where its turns, looked at one by one, give a reason."""
+    chats = {
+        messages: judge(orjson.loads(messages)) for messages in suspects["messages"].drop_nulls().unique().to_list()
+    }
+    reason = (
+        pl.when(pl.col("messages").is_null())
+        .then(says)
+        .otherwise(pl.col("messages").replace_strict(chats, default=None, return_dtype=pl.String))
+    )
+    return (
+        suspects.with_columns(reason=reason)
+        .filter(pl.col("reason").is_not_null())
+        .select(rule=pl.lit(rule), example="id", action=pl.lit("drop"), says="reason", score=pl.lit(1.0))
+    )
+
+
+def _asks_nothing(turns: list[Any]) -> str | None:
+    """Give the reason when the user speaks and never says or shows anything."""
+    contents = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
+    return "no text in any turn of the user" if contents and not any(map(_has_content, contents)) else None
+
+
+def _answers_nothing(turns: list[Any]) -> str | None:
+    """Give the reason when the assistant neither says anything nor calls a tool."""
+    own = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") == "assistant"]
+    calls = any(turn.get("tool_calls") or turn.get("function_call") for turn in own)
+    return None if calls or any(_has_content(turn.get("content")) for turn in own) else "no answer by the assistant"
+
+
+def _has_content(content: object) -> bool:
+    if isinstance(content, list):
+        return any(not isinstance(part, dict) or "text" not in part or _has_content(part["text"]) for part in content)
+    return isinstance(content, str) and not repair.is_blank(content)
+
+
+def _unlabelled(labels: str) -> str:
+    """Name the label columns without a value."""
+    values = orjson.loads(labels)
+    blank = [name for name, value in values.items() if value in (None, []) or not str(value).strip()]
+    return f"no value for {', '.join(blank)}" if blank else "no label"

@@ -1,0 +1,192 @@
+"""The command line: thin; each command is one method of the library, and what it prints is in terminal.py."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tuneset import __version__
+from tuneset.errors import TunesetError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+STAGE_OF = {
+    "peek": "get",
+    "init": "get",
+    "prepare": "the whole way",
+    "findings": "look and decide",
+    "decide": "look and decide",
+    "explain": "look and decide",
+}
+
+
+class Commands(click.Group):
+    """List the commands by what they are for, and print errors in three lines."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in the order of the data's way."""
+        for part in dict.fromkeys(STAGE_OF.values()):
+            names = [name for name, stage in STAGE_OF.items() if stage == part]
+            rows = [(name, self.commands[name].get_short_help_str(80)) for name in names]
+            with formatter.section(part.capitalize()):
+                formatter.write_dl(rows)
+        del ctx
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a bad request ends with three lines and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except TunesetError as error:
+            click.echo(f"error  {error}", err=True)
+            ctx.exit(2)
+        except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
+            raise
+        except OSError as error:
+            click.echo(f"error  {_refused(error)}", err=True)
+            ctx.exit(2)
+
+
+def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a bug of ours whole and end with exit code 70."""
+    traceback.print_exception(kind, error, trace)
+    click.echo("\nThis is a bug in tuneset. Please report it with the lines above.", err=True)
+    sys.exit(70)
+
+
+def _refused(error: OSError) -> TunesetError:
+    """Say in three lines what the operating system refused; what was written before stays complete."""
+    hints = {28: "free some space and run the same command again: it goes on where it stopped", 13: "check who owns it"}
+    what = (error.strerror or str(error)).lower()
+    return TunesetError(what, str(error.filename or "the run folder"), hints.get(error.errno or 0, "check the path"))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", message="tuneset %(version)s")
+def main() -> None:
+    r"""Prepare fine-tuning datasets for language models.
+
+    \b
+    tuneset prepare dataset.csv     files that a trainer accepts, a verdict and a report
+    tuneset peek dataset.csv        what would be read, without writing anything
+    """
+    sys.excepthook = _bug
+
+
+def columns(command: Any) -> Any:
+    """Add the options that say which columns are what."""
+    for option in (
+        click.option("--group", multiple=True, metavar="COLUMN", help="Rows that share its value stay on one side."),
+        click.option("--label", multiple=True, metavar="COLUMN", help="A label column; repeat for several."),
+        click.option("--text", metavar="COLUMN", help="The column to learn from; guessed where not given."),
+    ):
+        command = option(command)
+    return command
+
+
+def shape(command: Any) -> Any:
+    """Add the options that say how examples are written and split."""
+    for option in (
+        click.option("--seed", type=int, help="Seed of the split (42)."),
+        click.option("--stratify", multiple=True, metavar="COLUMN", help="Keep its shares equal on every side."),
+        click.option("--test", type=float, help="Share of a test side (0)."),
+        click.option("--validation", type=float, help="Share of the validation side (0.2)."),
+        click.option("--answer", metavar="TEMPLATE", help="What the assistant says, as in '{category}' (JSON)."),
+        click.option("--system", metavar="TEXT", help="The instruction of every example."),
+    ):
+        command = option(command)
+    return command
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--out", type=click.Path(), help="The run folder (INPUT-tuneset beside the input).")
+@columns
+@shape
+@click.option("--previous", type=click.Path(), metavar="RUN", help="Keep the sides that another run decided.")
+@click.option("--resplit", is_flag=True, help="Draw the split anew instead of keeping it.")
+@as_json
+def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Turn a table or conversations into files that a trainer accepts.
+
+    INPUTS are files, globs, folders, - for standard input, a recipe (*.toml), or a run folder to bring up to date.
+    """
+    from tuneset import run, terminal
+
+    with terminal.progress(quiet=as_json) as watch:
+        source = inputs[0] if len(inputs) == 1 else list(inputs)
+        dataset = run.prepare(source, watch=watch, **options)
+    summary = dataset.summary
+    terminal.closing(dataset, summary, as_json=as_json)
+    if summary["verdict"]["level"] == "not-ready":
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True)
+@columns
+@as_json
+def peek(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Show the columns, the guesses and the first rows of INPUTS, without writing anything."""
+    from tuneset import run, terminal
+
+    terminal.peeked(run.peek(list(inputs), **options), as_json=as_json)
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--out", type=click.Path(), default="recipe.toml", show_default=True, help="The file to write.")
+@columns
+@shape
+def init(inputs: tuple[str, ...], out: str, **options: Any) -> None:
+    """Write a recipe for INPUTS with every default filled in, to edit before the first run."""
+    from tuneset import run, terminal
+
+    terminal.written(run.init(list(inputs), out=out, **options))
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--rule", help="Only this rule's.")
+@click.option("--limit", type=int, default=20, show_default=True, help="How many to show; 0 for all.")
+@as_json
+def findings(run: str, rule: str | None, limit: int, as_json: bool) -> None:
+    """List what was found in RUN, what waits for an answer first."""
+    from tuneset import Dataset, terminal
+
+    terminal.found(Dataset.open(run).findings(rule), run, limit, as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.argument("finding")
+@click.argument("verdict", type=click.Choice(["accept", "reject", "edit"]))
+@click.option("--after", metavar="VALUE", help="The value of your own, with edit.")
+@click.option("--by", metavar="NAME", help="Who decides (the login name).")
+@click.option("--why", metavar="TEXT", help="The reason, for those who come later.")
+@as_json
+def decide(run: str, finding: str, verdict: Any, as_json: bool, **options: Any) -> None:
+    """Answer a FINDING of RUN (its id or the first digits): accept, reject, or edit."""
+    from tuneset import Dataset, terminal
+
+    terminal.decided(Dataset.open(run).decide(finding, verdict, **options), run, as_json=as_json)
+
+
+@main.command()
+@click.argument("rule", required=False)
+@as_json
+def explain(rule: str | None, as_json: bool) -> None:
+    """Explain a RULE: why it hurts, what is done about it, its limits. Without a rule: list them."""
+    from tuneset import recipe, terminal
+
+    terminal.explained(recipe.explain(rule), as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A handle on a run folder: one method per command."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+
+from tuneset import model, recipe
+from tuneset.apply import EDITABLE, fates, settle
+from tuneset.errors import RecipeError, RunError, unknown
+from tuneset.folder import Folder
+
+if TYPE_CHECKING:
+    from tuneset.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset: a run folder and what can be asked of it.
+
+    >>> import tempfile, tuneset
+    >>> rows = [{"inquiry": f"where is order {n}?", "category": "Orders"} for n in range(20)]
+    >>> dataset = tuneset.prepare(rows, out=tempfile.mkdtemp() + "/run")
+    >>> dataset.summary["balance"]["in"]
+    20
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dataset:
+        """Open the run folder at `path`.
+
+        Raises RunError where there is none.
+        """
+        folder = Folder(Path(path))
+        if not folder.is_run():
+            hint = "give the folder that `tuneset prepare` made"
+            raise RunError("this is not a run folder", str(path), hint)
+        return cls(Path(path))
+
+    @property
+    def folder(self) -> Folder:
+        """The files of the run."""
+        return Folder(self.path)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the report says, as plain values: verdict, balance, next actions, evidence."""
+        path = self.folder.inside / "report.json"
+        if not path.exists():
+            raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
+        return orjson.loads(path.read_bytes())  # type: ignore[no-any-return]
+
+    @property
+    def report(self) -> Path:
+        """The report: one HTML file that needs no network."""
+        return self.path / "report.html"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the run, every default filled in."""
+        return recipe.read(self.path / "recipe.toml")
+
+    def examples(self, side: str | None = None) -> pl.DataFrame:
+        """Return the examples that were kept, with their `side`, in the order of the files.
+
+        `side`: train, validation or test; all of them where it is left out.
+        """
+        kept, sides = self.folder.table("split", "examples"), self.folder.table("split", "split")
+        if kept is None or sides is None:
+            raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
+        placed = kept.join(sides.select("id", "side"), on="id", how="left").sort("id")
+        return placed.filter(pl.col("side") == side) if side else placed
+
+    def findings(self, rule: str | None = None) -> pl.DataFrame:
+        """Return what was found, with the `state` of each finding and the `text` of its example; worst first.
+
+        state: applied, waiting, overruled or settled; `stale` where a decision was made on something that has changed.
+        """
+        said = settle(self._said(), self.folder.decisions())
+        if rule is not None and rule not in said["rule"]:
+            known = set(recipe.steps()) | {"unreadable-row", "bridges-splits"} | set(said["rule"])
+            if rule not in known:
+                raise unknown("rule", rule, known, str(self.path))
+            said = said.clear()
+        if rule is not None:
+            said = said.filter(pl.col("rule") == rule)
+        everything = self.folder.table("get", "examples")
+        texts = everything.select(example="id", text="text", label="label") if everything is not None else None
+        shown = said.join(texts, on="example", how="left", maintain_order="left") if texts is not None else said
+        return shown.sort(
+            pl.col("state").replace_strict({"waiting": 0, "applied": 1}, default=2, return_dtype=pl.Int8),
+            "rule",
+            pl.col("score").fill_null(0),
+            "id",
+            descending=[False, False, True, False],
+        )
+
+    def decide(
+        self,
+        finding: str,
+        verdict: model.Verdict,
+        *,
+        after: str | None = None,
+        by: str | None = None,
+        why: str | None = None,
+    ) -> dict[str, Any]:
+        """Answer a finding: accept it, reject it, or edit with a value of your own (`after`).
+
+        `finding` is its id or the first digits of it. The answer is appended to `decisions.jsonl` and takes effect when
+        the run is prepared again. Returns the line that was written.
+        """
+        said = self._said()
+        found = said.filter(pl.col("id").str.starts_with(finding)) if finding else said.clear()
+        if found.height != 1:
+            what = "no finding has this id" if found.is_empty() else f"{found.height} findings begin with this id"
+            raise RunError(what, finding or "an empty id", f"tuneset findings {self.path}")
+        row = found.row(0, named=True)
+        decision = {
+            "finding": row["id"],
+            "verdict": _checked_verdict(verdict, after, row),
+            "after": after if verdict == "edit" else None,
+            "saw": model.seen(found)[0],
+            "by": by or getpass.getuser(),
+            "why": why,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with (self.path / "decisions.jsonl").open("ab") as file:
+            file.write(orjson.dumps(decision) + b"\n")
+        return decision
+
+    def fates(self) -> pl.DataFrame:
+        """Say for each example that came in whether it was kept, dropped or merged: `id`, `fate`, `rule`, `says`, `twin`."""
+        everything, kept = self.folder.table("get", "examples"), self.folder.table("split", "examples")
+        if everything is None or kept is None:
+            raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
+        return fates(everything, settle(self._said(), self.folder.decisions()), kept["id"])
+
+    def _said(self) -> pl.DataFrame:
+        return self.folder.findings()
+
+
+def _checked_verdict(verdict: str, after: str | None, finding: dict[str, Any]) -> str:
+    if verdict not in ("accept", "reject", "edit"):
+        raise unknown("verdict", verdict, ("accept", "reject", "edit"), "decide")
+    if verdict != "edit":
+        return verdict
+    where = f"finding {finding['id'][:8]} ({finding['field']})"
+    if after is None:
+        raise RecipeError("an edit needs the new value", where, "--after VALUE")
+    if finding["field"] not in EDITABLE:
+        raise RecipeError(f"this finding is not about {', '.join(EDITABLE)}", where, "accept or reject it")
+    wanted = {"/labels": dict, "/messages": list}.get(finding["field"])
+    if wanted is not None:
+        try:
+            value = orjson.loads(after)
+        except orjson.JSONDecodeError as error:
+            raise RecipeError(f"not JSON: {error}", where, """--after '{"category": "…"}'""") from error
+        if not isinstance(value, wanted):
+            raise RecipeError("not the right shape", where, f"a JSON {'object' if wanted is dict else 'list'}")
+    return verdict

@@ -1,0 +1,50 @@
+"""What a run ends with: the examples that are out, the report, and what the manifest says about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tuneset import __version__
+from tuneset.apply import fates, settle
+from tuneset.folder import SIDES, to_json, whole, write
+from tuneset.recipe import STAGES
+from tuneset.report.page import render
+from tuneset.report.summary import summarise
+
+if TYPE_CHECKING:
+    from tuneset.stages import Context
+
+
+def finish(context: Context) -> dict[str, Any]:
+    """Write `dropped.jsonl`, `report.json` and `report.html`; return what the manifest says besides the files."""
+    said = pl.concat([context.before[stage].findings.with_columns(stage=pl.lit(stage)) for stage in STAGES])
+    settled = settle(said, context.decisions).with_columns(said["stage"])
+    everything, kept = context.before["get"].examples, context.before["format"].examples
+    became = fates(everything, settled, kept["id"])
+    _write_dropped(context, everything, became)
+    summary = summarise(context, settled, became)
+    write(context.folder.inside / "report.json", to_json(summary))
+    write(context.folder.path / "report.html", render(summary).encode())
+    return {
+        "versions": summary["versions"],
+        "seed": context.recipe.split.seed,
+        "balance": summary["balance"],
+        "sides": {side: summary["sides"][side] for side in SIDES},
+        "tuneset": __version__,
+    }
+
+
+def _write_dropped(context: Context, everything: pl.DataFrame, became: pl.DataFrame) -> None:
+    """Write every example that is out: its text as it came in, its fate, the rule, the reason, and its twin."""
+    out = became.filter(pl.col("fate") != "kept")
+    shown = (
+        out.join(everything.select("id", "text", "label", "source", "origin", "extra"), on="id", how="left")
+        .join(everything.select(twin="id", twin_text="text"), on="twin", how="left")
+        .sort("id")
+        .select("id", "text", "label", "fate", "rule", "says", "twin", "twin_text", "source", "origin", "extra")
+    )
+    path = context.folder.path / "dropped.jsonl"
+    with whole(path) as passing:
+        shown.write_ndjson(passing)

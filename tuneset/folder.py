@@ -1,0 +1,229 @@
+"""The run folder: stages that are written whole or not at all, skipped when nothing changed, and listed in a manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+import polars as pl
+
+from tuneset import model
+from tuneset.errors import RunError
+from tuneset.recipe import STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+INSIDE = ".tuneset"
+SIDES = ("train", "validation", "test")
+# Fixed, so that the bytes do not depend on how many threads made the frame.
+ROW_GROUP = 131_072
+
+
+class Outcome(NamedTuple):
+    """What a stage leaves behind: the examples that go on, what was said about its input, and facts for the report."""
+
+    examples: pl.DataFrame
+    findings: pl.DataFrame
+    facts: dict[str, Any]
+    tables: Mapping[str, pl.DataFrame] = MappingProxyType({})
+
+
+class Folder(NamedTuple):
+    """Where a run's files are."""
+
+    path: Path
+
+    @property
+    def inside(self) -> Path:
+        """What the program needs and a person does not look at."""
+        return self.path / INSIDE
+
+    @property
+    def manifest(self) -> Path:
+        """Present only when the run is complete."""
+        return self.inside / "manifest.json"
+
+    def stage(self, name: str) -> Path:
+        """Return a stage's folder, such as `.tuneset/02-clean`."""
+        return self.inside / f"{STAGES.index(name) + 1:02d}-{name}"
+
+    def is_run(self) -> bool:
+        """Say whether this is a run folder at all."""
+        return self.inside.is_dir()
+
+    def facts(self, stage: str) -> dict[str, Any] | None:
+        """Read what a stage wrote about itself; None where it has not finished."""
+        try:
+            return orjson.loads((self.stage(stage) / "stage.json").read_bytes())  # type: ignore[no-any-return]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except orjson.JSONDecodeError:
+            return None  # cut off by a full disk: the stage is run again
+
+    def table(self, stage: str, name: str) -> pl.DataFrame | None:
+        """Read one of a stage's tables; None where there is none."""
+        path = self.stage(stage) / f"{name}.parquet"
+        return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None
+
+    def outcome(self, stage: str, facts: dict[str, Any]) -> Outcome:
+        """Read back what a finished stage left."""
+        tables = {
+            path.stem: pl.read_parquet(path)
+            for path in sorted(self.stage(stage).glob("*.parquet"))
+            if path.stem not in ("examples", "findings")
+        }
+        examples, findings = self.table(stage, "examples"), self.table(stage, "findings")
+        if examples is None or findings is None:
+            raise RunError("a stage's files are missing", str(self.stage(stage)), "remove that folder and run again")
+        return Outcome(examples, findings, facts["facts"], tables)
+
+    def findings(self) -> pl.DataFrame:
+        """Read the findings of all stages, with the stage that said them."""
+        said = [
+            table.with_columns(stage=pl.lit(name))
+            for name in STAGES
+            if (table := self.table(name, "findings")) is not None
+        ]
+        return pl.concat(said) if said else model.no_findings().with_columns(stage=pl.lit(""))
+
+    def decisions(self) -> pl.DataFrame:
+        """Read what people decided, oldest first."""
+        path = self.path / "decisions.jsonl"
+        if not path.exists():
+            return pl.DataFrame(schema=model.DECISIONS)
+        rows = []
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line)
+                rows.append({name: row.get(name) for name in model.DECISIONS})
+            except (orjson.JSONDecodeError, AttributeError) as error:
+                hint = "mend or remove that line; tuneset decide writes such lines"
+                raise RunError(f"a decision cannot be read: {error}", f"{path}:{number}", hint) from error
+        return pl.DataFrame(rows, schema=model.DECISIONS)
+
+
+def write_stage(
+    folder: Folder, stage: str, key: str, outcome: Outcome, earlier: tuple[str, pl.DataFrame] | None
+) -> str:
+    """Write a stage under a temporary name, then rename it; return the hash of its examples.
+
+    Where the examples are those of the stage before (`earlier`: its name and examples) the file is linked, not written
+    again.
+    """
+    final, passing = folder.stage(stage), folder.inside / f"writing-{stage}"
+    shutil.rmtree(passing, ignore_errors=True)
+    passing.mkdir(parents=True)
+    examples = passing / "examples.parquet"
+    if earlier and outcome.examples is earlier[1]:
+        _link(folder.stage(earlier[0]) / "examples.parquet", examples)
+    else:
+        _parquet(outcome.examples, examples)
+    _parquet(outcome.findings, passing / "findings.parquet")
+    for name, table in outcome.tables.items():
+        _parquet(table, passing / f"{name}.parquet")
+    digest = file_hash(examples)
+    write(passing / "stage.json", to_json({"key": key, "examples": digest, "facts": outcome.facts}))
+    shutil.rmtree(final, ignore_errors=True)
+    passing.rename(final)
+    return digest
+
+
+def _parquet(table: pl.DataFrame, path: Path) -> None:
+    with writing(path):
+        table.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=False)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place at the end: a file is written whole or not at all."""
+    passing = path.with_name(f".{path.name}.writing")
+    with writing(path):
+        yield passing
+        passing.replace(path)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system or Polars says about a full disk into three lines; what was finished before stays."""
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).rpartition(": ")[2]
+        hint = "free some space or check the rights, and run the same command again: it goes on where it stopped"
+        raise RunError(f"this cannot be written: {reason or error}", str(path), hint) from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a small file whole or not at all."""
+    with whole(path) as passing:
+        passing.write_bytes(content)
+
+
+def to_json(value: Any) -> bytes:
+    """Write JSON the same way everywhere: sorted keys, two spaces, a line end."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(value, option=options)
+
+
+def hash_of(*values: Any) -> str:
+    """Hash anything that JSON can hold."""
+    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Hash a file's bytes (SHA-256)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Folder, about: dict[str, Any]) -> None:
+    """List every file of the run with its hash; written last, so its presence means that the run is complete."""
+    unlisted = {folder.manifest, folder.inside / "timings.json", folder.inside / "lock"}
+    files = sorted(path for path in folder.path.rglob("*") if path.is_file() and path not in unlisted)
+    listed = {
+        path.relative_to(folder.path).as_posix(): {"bytes": path.stat().st_size, "sha256": file_hash(path)}
+        for path in files
+    }
+    write(folder.manifest, to_json(about | {"files": listed}))
+
+
+def clear_unfinished(folder: Folder) -> None:
+    """Remove what a killed run left half written."""
+    for path in folder.inside.glob("writing-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in [*folder.path.glob(".*.writing"), *folder.inside.glob(".*.writing")]:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def only_one(folder: Folder) -> Iterator[None]:
+    """Keep two runs from writing into one folder at the same time; a killed run leaves nothing locked."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError:  # Windows has no flock; there two runs at once are the user's care
+        yield
+        return
+    with (folder.inside / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                "another run is writing here", str(folder.path), "wait for it, or give another --out"
+            ) from error
+        yield

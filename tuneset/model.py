@@ -1,0 +1,169 @@
+"""Examples, findings and decisions: their columns, their ids, and nothing that reads or writes files."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import blake2b
+from typing import Literal
+
+import polars as pl
+
+Action = Literal["drop", "edit", "none"]
+When = Literal["default", "on-accept"]
+Verdict = Literal["accept", "reject", "edit"]
+Fate = Literal["kept", "dropped", "merged"]
+
+EXAMPLES = pl.Schema(
+    {
+        "id": pl.String(),  # 32 hex digits, given once at the source
+        "text": pl.String(),  # what is judged; for a conversation its user turns
+        "label": pl.String(),  # exactly the assistant's content
+        "labels": pl.String(),  # JSON object of the label columns; null for conversations
+        "messages": pl.String(),  # JSON list; null for tables
+        "source": pl.String(),
+        "groups": pl.List(pl.String),  # lineage keys such as "thread:17"; rows that share one stay on one side
+        "origin": pl.String(),  # JSON object: file, row, URL, licence, model, contributor
+        "extra": pl.String(),  # JSON object of the other columns
+    },
+)
+
+FINDINGS = pl.Schema(
+    {
+        "id": pl.String(),
+        "rule": pl.String(),
+        "example": pl.String(),
+        "action": pl.String(),  # drop, edit or none
+        "when": pl.String(),  # default: applied unless rejected; on-accept: a suggestion
+        "field": pl.String(),  # JSON pointer into the example: /text, /messages, /labels
+        "score": pl.Float64(),
+        "others": pl.List(pl.String),  # twins, by id
+        "before": pl.String(),
+        "after": pl.String(),
+        "says": pl.String(),
+    },
+)
+
+DECISIONS = pl.Schema(
+    {
+        "finding": pl.String(),
+        "verdict": pl.String(),  # accept, reject or edit
+        "after": pl.String(),  # an edit of the person's own
+        "saw": pl.String(),  # hash of what the person saw, see `seen`
+        "by": pl.String(),
+        "why": pl.String(),
+        "time": pl.String(),
+    },
+)
+
+
+def digest(values: pl.Series) -> pl.Series:
+    """Hash each string to 32 hex digits (BLAKE2b, 128 bits), the same on every machine and version.
+
+    Polars' own hash is 20 times faster and changes with its version; ids must not.
+
+    >>> digest(pl.Series(["a"])).to_list()
+    ['27c35e6e9373877f29e562464e46497e']
+    """
+    hashed = [blake2b(value.encode(), digest_size=16).hexdigest() for value in values.to_list()]
+    return pl.Series(values.name, hashed, dtype=pl.String)
+
+
+def example_ids(source: str, content: pl.Series) -> pl.Series:
+    """Give each row its id: a hash of the source's name, the row's content and its occurrence number.
+
+    The position is not part of it: rows that are moved, or follow rows that were added or taken out, keep their ids.
+
+    >>> ids = example_ids("files", pl.Series(["a", "b", "a"]))
+    >>> ids.n_unique(), ids[0] == example_ids("files", pl.Series(["b", "a"]))[1]
+    (3, True)
+    """
+    frame = pl.DataFrame({"content": content}).select(
+        pl.concat_str(
+            pl.lit(source),
+            pl.lit("\x00"),
+            pl.int_range(pl.len()).over("content").cast(pl.String),
+            pl.lit("\x00"),
+            "content",
+        ),
+    )
+    return digest(frame.to_series()).alias("id")
+
+
+def no_findings() -> pl.DataFrame:
+    """Return a findings table without rows."""
+    return pl.DataFrame(schema=FINDINGS)
+
+
+def as_findings(said: pl.DataFrame, pairs: frozenset[str] = frozenset()) -> pl.DataFrame:
+    """Bring what a step returned into the schema: null-fill, defaults, ids, one row per id.
+
+    `pairs` names the rules that speak about pairs: their id is a hash of the rule and the sorted pair, so that
+    (a, b) and (b, a) are one finding. Other ids hash the rule, the example and the field.
+
+    >>> said = pl.DataFrame({"rule": ["empty-text"], "example": ["e1"], "action": ["drop"], "says": ["no text"]})
+    >>> as_findings(said).select("when", "field", "after").row(0)
+    ('default', '/text', None)
+    """
+    if said.is_empty():
+        return no_findings()
+    absent = [pl.lit(None, dtype=kind).alias(name) for name, kind in FINDINGS.items() if name not in said.columns]
+    filled = said.with_columns(absent).with_columns(
+        pl.col("when").fill_null("default"),
+        pl.col("field").fill_null("/text"),
+        pl.col("others").fill_null([]),
+        pl.col("score").cast(pl.Float64).round(6),
+    )
+    other = pl.col("others").list.first()
+    about = (
+        pl.when(pl.col("rule").is_in(sorted(pairs)))
+        .then(pl.concat_str(pl.min_horizontal("example", other), pl.lit(" "), pl.max_horizontal("example", other)))
+        .otherwise(pl.concat_str("example", pl.lit(" "), "field"))
+    )
+    key = filled.select(pl.concat_str("rule", pl.lit(" "), about)).to_series()
+    return (
+        filled.with_columns(id=digest(key))
+        .select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())
+        .unique("id", keep="first", maintain_order=True)
+    )
+
+
+def seen(findings: pl.DataFrame) -> pl.Series:
+    """Hash what a person sees of each finding; a decision whose hash no longer fits is stale."""
+    shown = findings.select(
+        pl.concat_str(
+            *(pl.col(name).fill_null("\x01") for name in ("rule", "example", "action", "field", "before", "after")),
+            pl.col("others").list.sort().list.join(" "),
+            separator="\x00",
+        ),
+    )
+    return digest(shown.to_series()).alias("saw")
+
+
+def answers(labels: pl.Series, template: str = "json") -> pl.Series:
+    r"""Write the assistant's content for each row's labels (a JSON object); once per distinct value.
+
+    `json` gives what `json.dumps(labels, ensure_ascii=False)` gives. In any other template each `{column}` stands for
+    that column's value and everything else for itself. A row that lacks a label has no answer.
+
+    >>> answers(pl.Series(['{"category": "Orders"}', '{"category": null}'])).to_list()
+    ['{"category": "Orders"}', None]
+    >>> answers(pl.Series(['{"a": "Orders", "b": "Late"}']), "{a} > {b}").to_list()
+    ['Orders > Late']
+    """
+    written = {value: _answer(value, template) for value in labels.drop_nulls().unique().to_list()}
+    return labels.replace_strict(written, default=None, return_dtype=pl.String).alias("label")
+
+
+def _answer(labels: str, template: str) -> str | None:
+    values: dict[str, object] = json.loads(labels)
+    if any(value is None or value in ("", []) for value in values.values()):
+        return None
+    if template == "json":
+        return json.dumps(values, ensure_ascii=False)
+    names = "|".join(re.escape(name) for name in values)
+    return re.sub(
+        rf"\{{({names})\}}",
+        lambda found: value if isinstance(value := values[found[1]], str) else json.dumps(value, ensure_ascii=False),
+        template,
+    )

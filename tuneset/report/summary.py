@@ -1,0 +1,359 @@
+"""From a run's stages to one plain dict: the verdict, three next actions, and the evidence for them."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from tuneset import __version__
+from tuneset.folder import SIDES, hash_of
+from tuneset.recipe import STAGES, explain
+from tuneset.report.page import counted
+from tuneset.stages import says
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tuneset.stages import Context
+
+WORST = 5  # findings shown of each rule
+OFF = 0.03  # a class this far from the wanted share is named
+RARE = 5  # examples of a label value
+FEW_ROWS = 100  # fewer examples than this are a start at best (see docs/steps.md, size)
+NOT_JUDGED = (
+    ("labels", "whether each label is right: twins with conflicting labels are found, single wrong labels are not"),
+    ("relevance", "whether every example belongs to the task"),
+    ("diversity", "whether the texts are varied enough"),
+    ("representativeness", "whether the set looks like what the model will meet"),
+    ("size", "whether more examples would help"),
+)
+
+
+def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> dict[str, Any]:
+    """Return everything the report and the closing words say; plain values only, the same for the same run."""
+    facts = {stage: context.before[stage].facts for stage in STAGES}
+    kept = context.before["format"].examples
+    sides = context.before["split"].tables["split"]
+    placed = kept.join(sides.select("id", "side"), on="id", how="left", maintain_order="left")
+    balance = _balance(fates)
+    summary: dict[str, Any] = {
+        "title": _title(context),
+        "task": context.recipe.task.kind,
+        "made_with": f"tuneset {__version__}",
+        "balance": balance,
+        "sides": facts["split"]["sides"],
+        "stages": _stages(context, settled, fates),
+        "rules": _rules(context, settled),
+        "labels": _labels(placed, context),
+        "lengths": _lengths(kept),
+        "tokens": facts["check"]["tokens"],
+        "split": _split(context),
+        "certificate": facts["split"]["certificate"],
+        "check": {
+            "target": facts["check"]["target"],
+            "lines": facts["check"]["lines"],
+            "problems": facts["check"]["errors"] + facts["check"]["warnings"],
+            "errors": facts["check"]["errors"],
+            "worst": facts["check"]["worst"],
+        },
+        "uncertainty": _uncertainty(facts["split"]["sides"]["validation"]),
+        "not_judged": _not_judged(context),
+        "first": _first(context),
+        "files": [{"name": name} | about for name, about in facts["format"]["files"].items()],
+        "recipe_hash": hash_of(context.recipe.model_dump()),
+        "versions": {"tuneset": __version__, "polars": pl.__version__, "numpy": np.__version__},
+    }
+    summary["verdict"] = _verdict(summary)
+    summary["next"] = _next(summary, str(context.folder.path))
+    return summary
+
+
+def _title(context: Context) -> str:
+    paths = [path for source in context.recipe.sources for path in source.paths]
+    return (
+        ", ".join(path.rsplit("/", 1)[-1] for path in paths[:3]).replace("-", "standard input", paths == ["-"])
+        or "a table"
+    )
+
+
+def _balance(fates: pl.DataFrame) -> dict[str, int]:
+    counts = dict(fates["fate"].value_counts().iter_rows())
+    return {"in": fates.height} | {fate: counts.get(fate, 0) for fate in ("kept", "dropped", "merged")}
+
+
+def _stages(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> list[dict[str, Any]]:
+    stage_of = settled.filter(pl.col("does") == "drop").unique("example", keep="first", maintain_order=True)
+    out_by_stage = fates.join(stage_of.select(id="example", stage="stage"), on="id", how="left").filter(
+        pl.col("fate") != "kept"
+    )
+    rows, going_in = [], fates.height
+    for number, stage in enumerate(STAGES, 1):
+        # what reading said is applied at the start of clean, so the rows leave there
+        gone = out_by_stage.filter(pl.col("stage").is_in(["get", "clean"] if stage == "clean" else [stage]))
+        gone = gone.clear() if stage == "get" else gone
+        said = settled.filter(pl.col("stage") == stage)
+        row: dict[str, Any] = {
+            "name": stage,
+            "number": number,
+            "in": going_in,
+            "out": going_in - gone.height,
+            "dropped": int((gone["fate"] == "dropped").sum()),
+            "merged": int((gone["fate"] == "merged").sum()),
+            "edited": said.filter(pl.col("does") == "edit")["example"].n_unique(),
+            "findings": said.height,
+        }
+        rows.append(row | {"says": says(stage, context.before[stage], row["in"])})
+        going_in = row["out"]
+    return rows
+
+
+def _rules(context: Context, settled: pl.DataFrame) -> list[dict[str, Any]]:
+    texts = context.before["get"].examples.select("id", "text", "label")
+    titles = {page["rule"]: page["title"] for page in explain()}
+    rules = []
+    for (rule,), said in settled.sort("stage").group_by(["rule"], maintain_order=True):
+        worst = said.sort(
+            pl.col("state") != "waiting", pl.col("score").fill_null(0), "id", descending=[False, True, False]
+        ).head(WORST)
+        rules.append(
+            {
+                "rule": rule,
+                "stage": said["stage"][0],
+                "title": titles.get(str(rule), ""),
+                "found": said.height,
+                **{state: int((said["state"] == state).sum()) for state in ("applied", "waiting", "overruled")},
+                "worst": [_shown(finding, texts) for finding in worst.iter_rows(named=True)],
+            }
+        )
+    return sorted(rules, key=lambda each: (STAGES.index(each["stage"]), -each["found"]))
+
+
+def _shown(finding: Mapping[str, Any], texts: pl.DataFrame) -> dict[str, Any]:
+    """Show a finding with the texts it is about."""
+    ids = [finding["example"], *finding["others"][:3]]
+    found = {row["id"]: row for row in texts.filter(pl.col("id").is_in(ids)).iter_rows(named=True)}
+    example = found.get(finding["example"], {"text": None, "label": None})
+    keys = ("id", "example", "says", "action", "when", "field", "before", "after", "score", "state")
+    return {key: finding[key] for key in keys} | {
+        "text": example["text"],
+        "label": example["label"],
+        "others": [found[other] for other in ids[1:] if other in found],
+    }
+
+
+def _labels(placed: pl.DataFrame, context: Context) -> list[dict[str, Any]]:
+    columns = context.recipe.sources[0].labels
+    shown = []
+    for column in columns:
+        value = pl.col("labels").str.json_path_match(f'$["{column}"]').alias("value")
+        counts = (
+            placed.select(value, "side")
+            .group_by("value")
+            .agg(rows=pl.len(), **{side: (pl.col("side") == side).sum() for side in SIDES})
+        )
+        counts = counts.with_columns(share=(pl.col("validation") / pl.col("rows")).round(4)).sort(
+            ["rows", "value"], descending=[True, False]
+        )
+        off = (pl.col("share") - context.recipe.split.validation).abs() > OFF
+        shown.append(
+            {
+                "column": column,
+                "values": counts.with_columns(off=off).head(60).to_dicts(),
+                "hidden": max(0, counts.height - 60),
+                "uneven": counts.filter(off).height,
+            }
+        )
+    return shown
+
+
+def _lengths(kept: pl.DataFrame) -> dict[str, Any] | None:
+    if kept.is_empty():
+        return None
+    lengths = kept["text"].str.len_chars().to_numpy()
+    top = max(float(np.quantile(lengths, 0.99)), 1.0)
+    edges = np.unique(np.ceil(np.linspace(0, top, 13)).astype(int))
+    edges[-1] = max(edges[-1], int(lengths.max()) + 1)
+    counts, _ = np.histogram(lengths, bins=edges)
+    return {
+        "unit": "characters",
+        "median": int(np.median(lengths)),
+        "p95": int(np.quantile(lengths, 0.95)),
+        "max": int(lengths.max()),
+        "bins": [
+            {"from": int(start), "to": int(end), "rows": int(rows)}
+            for start, end, rows in zip(edges, edges[1:], counts, strict=False)
+        ],
+    }
+
+
+def _split(context: Context) -> dict[str, Any]:
+    facts, spec = context.before["split"].facts, context.recipe.split
+    keys = ("groups", "largest_group", "tied_rows", "pinned", "placed_before", "conflicts")
+    wanted = {"validation": spec.validation, "test": spec.test, "seed": spec.seed, "stratify": spec.stratify}
+    uneven = [row for row in facts["balance"] if row["uneven"]] if spec.validation else []
+    shown = [
+        {"stratum": row["name"], "rows": row["rows"], "share": row["share"], "why": _because(row["groups"])}
+        for row in sorted(uneven, key=lambda row: -abs(row["off"]))[:20]
+    ]
+    return wanted | {key: facts[key] for key in keys} | {"uneven": shown, "uneven_classes": len(uneven)}
+
+
+def _because(sizes: list[int]) -> str:
+    """Name the groups that keep a class from being shared out evenly."""
+    tied = [size for size in sizes if size > 1]
+    if not tied:
+        return "too few examples"
+    return f"tied groups of {', '.join(map(str, tied))} rows"
+
+
+def _uncertainty(rows: int) -> dict[str, Any] | None:
+    """Say how far a measured accuracy of 80 % may be off (95 %, Wilson 1927) with this many validation rows."""
+    if not rows:
+        return None
+    z, share = 1.96, 0.8
+    half = z / (1 + z * z / rows) * sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
+    points = round(half * 100, 1)
+    words = f"With {rows:,} validation examples a measured accuracy of 80 % is known to within about {points:g} points."
+    return {"rows": rows, "at": share, "plus_minus": points, "words": words}
+
+
+def _not_judged(context: Context) -> list[dict[str, str]]:
+    later = [{"what": what, "why": f"This version does not judge {why}."} for what, why in NOT_JUDGED]
+    skipped = [
+        {"what": rule, "why": f"Does not apply to the task {context.recipe.task.kind!r}."}
+        for stage in STAGES
+        for rule in context.before[stage].facts.get("skipped", [])
+    ]
+    return skipped + later
+
+
+def _first(context: Context) -> Any:
+    for name, about in context.before["format"].facts["files"].items():
+        if about["rows"]:
+            with (context.folder.path / name).open("rb") as file:
+                return orjson.loads(file.readline())
+    return None
+
+
+def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
+    wrong, doubts = _failures(summary), _doubts(summary)
+    if wrong:
+        return {"level": "not-ready", "words": "Not ready to train on yet.", "reasons": wrong + doubts}
+    if doubts:
+        return {"level": "look", "words": "Usable; worth a look first.", "reasons": doubts}
+    return {"level": "ready", "words": "Ready to train on.", "reasons": []}
+
+
+def _failures(summary: Mapping[str, Any]) -> list[str]:
+    """Say what makes a set unfit: nobody should train on it as it is."""
+    sides, kept = summary["sides"], summary["balance"]["kept"]
+    errors, across = summary["check"]["errors"], summary["certificate"]["pairs_across"]
+    wanted = summary["split"]["validation"] > 0
+    checks = [
+        (not kept, "No example is left."),
+        (kept and not sides["train"], "No example is on the train side."),
+        (
+            kept and wanted and not sides["validation"],
+            "No example is on the validation side: all of them are tied together, or there are too few.",
+        ),
+        (kept and errors, f"{counted(errors, 'problem')} would make the target refuse the files."),
+        (across, f"{counted(across, 'pair')} of near-duplicates across the sides of the split."),
+        (
+            kept and any(len(each["values"]) == 1 for each in summary["labels"][:1]),
+            "There is only one class: nothing to learn to tell apart.",
+        ),
+    ]
+    return [words for holds, words in checks if holds]
+
+
+def _doubts(summary: Mapping[str, Any]) -> list[str]:
+    """Say what a careful person would look at before training."""
+    waiting = {each["rule"]: each["waiting"] for each in summary["rules"]}
+    balance, split = summary["balance"], summary["split"]
+    rare = sum(value["rows"] < RARE for each in summary["labels"] for value in each["values"])
+    few = balance["kept"] if balance["kept"] < FEW_ROWS else 0
+    many = balance["dropped"] if balance["dropped"] * 10 > balance["in"] else 0
+    checks = [
+        (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
+        (few, "example", "in all: 100 are a start."),
+        (rare, "label value", f"with fewer than {RARE} examples."),
+        (split["uneven_classes"], "class", "more than 3 points off the wanted share, or on one side only."),
+        (many, "row", "dropped, more than one in ten."),
+        (split["conflicts"], "example", "on different sides by an earlier run, and tied now."),
+    ]
+    return [f"{counted(count, noun)} {words}" for count, noun, words in checks if count]
+
+
+def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
+    """Choose the three most useful things to do, each with its command."""
+    rules = {each["rule"]: each for each in summary["rules"]}
+    waiting = {rule: each["waiting"] for rule, each in rules.items()}
+    uneven = [each["column"] for each in summary["labels"][1:] if each["uneven"]]
+    stratify = " ".join(f"--stratify {column}" for column in [*summary["split"]["stratify"], *uneven])
+    unreadable = rules.get("unreadable-row", {"found": 0})["found"]
+    missing = rules.get("missing-label", {"found": 0})["found"]
+    choices = [
+        (
+            summary["check"]["errors"],
+            f"Mend {counted(summary['check']['errors'], 'problem')} that the target would refuse",
+            "The platform rejects the file, or silently skips such rows.",
+            f"tuneset findings {run}",
+        ),
+        (
+            summary["split"]["conflicts"],
+            f"Draw the split anew: {counted(summary['split']['conflicts'], 'tied example')} on different sides",
+            "A twin across the sides makes the validation score too good.",
+            f"tuneset prepare {run} --resplit",
+        ),
+        (
+            waiting.get("conflicting-label"),
+            f"Settle {counted(waiting.get('conflicting-label', 0), 'example')} with a twin that has another label",
+            "The model would be taught both answers.",
+            f"tuneset findings {run} --rule conflicting-label",
+        ),
+        (
+            unreadable,
+            f"Look at {counted(unreadable, 'row')} that could not be read",
+            "Each may be a good example with one stray quote or comma.",
+            f"tuneset findings {run} --rule unreadable-row",
+        ),
+        (
+            missing,
+            f"Label {counted(missing, 'example')} without an answer",
+            "They were left out.",
+            f"tuneset findings {run} --rule missing-label",
+        ),
+        (
+            len(uneven),
+            f"Spread {' and '.join(uneven)} evenly too",
+            "Some of its values are over- or under-represented in validation.",
+            f"tuneset prepare {run} {stratify} --resplit",
+        ),
+        (
+            waiting.get("near-duplicate"),
+            f"Look at {counted(waiting.get('near-duplicate', 0), 'pair')} of near-duplicates",
+            "They are safe in the split; many of them make the set look larger than it is.",
+            f"tuneset findings {run} --rule near-duplicate",
+        ),
+        (1, "Train", "The files are what a trainer reads.", f"{run}/train.jsonl {run}/validation.jsonl"),
+        (
+            not summary["sides"]["test"],
+            "Hold back a test side for the final figure",
+            "What is tuned on validation looks better there than it is.",
+            f"tuneset prepare {run} --test 0.1 --resplit",
+        ),
+        (
+            1,
+            "Add rows to the source when new ones come, and run again",
+            "Every example keeps its side.",
+            f"tuneset prepare {run}",
+        ),
+    ]
+    wanted = [(count, *rest) for count, *rest in choices if count]
+    if summary["verdict"]["level"] == "ready":  # training comes first where nothing stands against it
+        wanted.sort(key=lambda choice: choice[1] != "Train")
+    return [{"words": words, "why": why, "command": command} for _, words, why, command in wanted[:3]]

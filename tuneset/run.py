@@ -1,0 +1,285 @@
+"""From a source to a finished run folder: the stages in order, each run only when something it depends on changed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tuneset import __version__, recipe, sources, stages
+from tuneset.dataset import Dataset
+from tuneset.errors import RunError, TunesetError
+from tuneset.finish import finish
+from tuneset.folder import (
+    INSIDE,
+    Folder,
+    Outcome,
+    clear_unfinished,
+    hash_of,
+    only_one,
+    to_json,
+    write,
+    write_manifest,
+    write_stage,
+    writing,
+)
+from tuneset.recipe import STAGES, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tuneset.sources import Read
+
+
+class Event(NamedTuple):
+    """A stage began, ended, or was found unchanged; what a terminal shows as it goes."""
+
+    stage: str
+    kind: str
+    seconds: float = 0.0
+    says: str = ""
+    facts: Mapping[str, Any] | None = None  # what the stage wrote about itself
+
+
+def prepare(  # noqa: PLR0913 - one option of the command line each
+    source: Any,
+    *,
+    out: str | Path | None = None,
+    text: str | None = None,
+    label: str | Sequence[str] | None = None,
+    group: str | Sequence[str] | None = None,
+    system: str | None = None,
+    answer: str | None = None,
+    validation: float | None = None,
+    test: float | None = None,
+    stratify: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    previous: str | Path | None = None,
+    resplit: bool = False,
+    watch: Callable[[Event], None] = lambda _: None,
+) -> Dataset:
+    """Turn a table into files that a trainer accepts, with a report that says whether the set is good enough.
+
+    `source`: paths, a glob, a folder, "-" for standard input, a table (Polars, pandas, Arrow, a Hugging Face dataset, a
+    list of dicts), a recipe (`*.toml`), or a run folder, which is resumed or brought up to date.
+    `out`: the run folder, `SOURCE-tuneset` beside the source where not given. What is left out is guessed, and said.
+    Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew.
+
+    Raises TunesetError where the source cannot be used at all; bad rows are findings.
+
+    >>> import tempfile, tuneset
+    >>> rows = [{"inquiry": f"when will parcel {n} be here?", "category": "Orders"} for n in range(10)]
+    >>> tuneset.prepare(rows, out=tempfile.mkdtemp() + "/run").summary["sides"]["train"]
+    10
+    """
+    given = _given(
+        text=text,
+        label=label,
+        group=group,
+        system=system,
+        answer=answer,
+        validation=validation,
+        test=test,
+        stratify=stratify,
+        seed=seed,
+        previous=previous,
+    )
+    job = _job(source, Path(out) if out is not None else None, given)
+    with writing(job.folder.path):
+        fresh = not job.folder.path.exists()
+        job.folder.inside.mkdir(parents=True, exist_ok=True)
+    try:
+        with only_one(job.folder):
+            job.folder.manifest.unlink(missing_ok=True)
+            clear_unfinished(job.folder)
+            _run(job, resplit=resplit, watch=watch)
+    except TunesetError:
+        if fresh and job.folder.facts("get") is None:  # nothing could be read: no half-made folder stays behind
+            shutil.rmtree(job.folder.path)
+        raise
+    return Dataset(job.folder.path)
+
+
+def peek(
+    source: Any,
+    *,
+    text: str | None = None,
+    label: str | Sequence[str] | None = None,
+    group: str | Sequence[str] | None = None,
+) -> Read:
+    """Read a source and say what was found out about it, without writing anything.
+
+    >>> peek([{"inquiry": "where is it?", "category": "Orders"}, {"inquiry": "hello", "category": "Other"}]).columns.text
+    'inquiry'
+    """
+    paths = _paths(source)
+    return sources.read(
+        source if paths is None else paths, text=text, labels=_listed(label) or [], groups=_listed(group) or []
+    )
+
+
+def init(source: Any, *, out: str | Path = "recipe.toml", **options: Any) -> Path:
+    """Write a recipe for `source` with every default filled in; `options` are those of `prepare`.
+
+    Raises RunError where the file is there already: a recipe that somebody edited is not written over.
+    """
+    path = Path(out)
+    if path.exists():
+        raise RunError("this file is there already", str(path), "give another name with --out")
+    given = _given(**options)
+    spec = recipe.Source(paths=_paths(source) or [])
+    planned = _changed(Recipe(sources=[spec]), given)
+    _, planned = stages.get(planned, None, Folder(path.with_suffix("")))
+    write(path, recipe.to_toml(planned).encode())
+    return path
+
+
+class Job(NamedTuple):
+    """What is to be done and where."""
+
+    folder: Folder
+    recipe: Recipe
+    table: Any = None  # a table given from Python; None where the recipe names files
+    again: bool = False  # the run folder itself was given: its sources may be gone, what was read is still there
+
+
+def _given(**options: Any) -> dict[str, dict[str, Any]]:
+    """Sort the options by the part of the recipe that they change."""
+    take = options.get
+    return {
+        "task": {"system": take("system"), "answer": take("answer")},
+        "source": {"text": take("text"), "labels": _listed(take("label")), "groups": _listed(take("group"))},
+        "split": {
+            "validation": take("validation"),
+            "test": take("test"),
+            "stratify": _listed(take("stratify")),
+            "seed": take("seed"),
+            "previous": str(take("previous")) if take("previous") else None,
+        },
+    }
+
+
+def _job(source: Any, out: Path | None, given: dict[str, dict[str, Any]]) -> Job:
+    """Find out what `source` is: a run folder, a recipe, files, or a table."""
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is not None and (path / INSIDE).is_dir():
+        folder = Folder(path)
+        return Job(folder, _changed(_own_recipe(folder), given), again=True)
+    if path is not None and path.suffix == ".toml" and path.is_file():
+        planned = recipe.read(path)
+        folder = Folder(out or path.with_name(f"{path.stem}-tuneset"))
+        return Job(folder, _changed(planned, given))
+    paths = _paths(source)
+    table = source if paths is None else None
+    folder = Folder(out or _beside(paths))
+    spec = recipe.Source(kind="table", name="table") if paths is None else recipe.Source(paths=paths)
+    planned = Recipe(sources=[spec])
+    if (folder.path / "recipe.toml").exists() and folder.is_run():
+        planned = _same_source(_own_recipe(folder), spec, folder)
+    elif folder.path.exists() and not folder.is_run() and any(folder.path.iterdir()):
+        raise RunError("this folder holds other things", str(folder.path), "give an empty or a new folder with --out")
+    return Job(folder, _changed(planned, given), table)
+
+
+def _paths(source: Any) -> list[str] | None:
+    """Return the paths that were given, or None where the source is a table."""
+    if isinstance(source, str | Path):
+        return [str(source)]
+    if isinstance(source, list | tuple) and source and all(isinstance(each, str | Path) for each in source):
+        return [str(each) for each in source]
+    return None
+
+
+def _beside(paths: list[str] | None) -> Path:
+    if not paths or paths[0] == "-" or any(mark in paths[0] for mark in "*?["):
+        return Path("dataset-tuneset")
+    first = Path(paths[0])
+    plain = first.name.removesuffix(".gz").removesuffix(".zst")
+    return first.with_name(f"{Path(plain).stem if first.is_file() else plain or 'dataset'}-tuneset")
+
+
+def _own_recipe(folder: Folder) -> Recipe:
+    path = folder.path / "recipe.toml"
+    if not path.exists():
+        raise RunError("this run has no recipe yet", str(folder.path), "run `tuneset prepare INPUT --out` here again")
+    return recipe.read(path)
+
+
+def _same_source(own: Recipe, spec: recipe.Source, folder: Folder) -> Recipe:
+    """Go on with a folder's own recipe, unless it was made from another input."""
+    made_from = [(each.kind, [str(Path(path).resolve()) for path in each.paths]) for each in own.sources]
+    if made_from != [(spec.kind, [str(Path(path).resolve()) for path in spec.paths])]:
+        named = ", ".join(path for each in own.sources for path in each.paths) or "a table"
+        raise RunError(
+            f"this folder was made from {named}", str(folder.path), "give another folder with --out, or remove this one"
+        )
+    return own
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str] | None:
+    return [value] if isinstance(value, str) else list(value) if value else None
+
+
+def _changed(planned: Recipe, given: dict[str, dict[str, Any]]) -> Recipe:
+    """Put what was given on the command line over the recipe."""
+    values = planned.model_dump()
+    for part, options in given.items():
+        stated = {key: value for key, value in options.items() if value is not None}
+        for changed in values["sources"] if part == "source" else [values[part]]:
+            changed.update(stated)
+    if given["source"]["labels"]:  # the instruction and the strata that were made from other labels go with them
+        values["task"]["system"] = given["task"]["system"]
+        values["split"]["stratify"] = given["split"]["stratify"] or []
+    # steps left out of a recipe mean the defaults, so what was not set must stay unset
+    for stage in recipe.STAGES_WITH_STEPS:
+        if "steps" not in getattr(planned, stage).model_fields_set:
+            values[stage].pop("steps")
+    return recipe.parse(values, "options")
+
+
+def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
+    timings: dict[str, float] = {}
+    before: dict[str, Outcome] = {}
+    hashes: dict[str, str] = {}
+    planned, decisions = job.recipe, job.folder.decisions()
+    for number, stage in enumerate(STAGES):
+        started = time.perf_counter()
+        watch(Event(stage, "start"))
+        if stage == "get":
+            outcome, planned, key, done = _get(job)
+            write(job.folder.path / "recipe.toml", recipe.to_toml(planned).encode())
+        else:
+            context = stages.Context(planned, decisions, job.folder, before, resplit=resplit)
+            key = hash_of(__version__, stage, stages.depends_on(stage, context), hashes)
+            done = job.folder.facts(stage)
+            if done is not None and (
+                done["key"] != key or (stage == "split" and resplit) or stages.damaged(context, stage, done)
+            ):
+                done = None
+            outcome = job.folder.outcome(stage, done) if done else stages.RUN[stage](context)
+        earlier = (STAGES[number - 1], before[STAGES[number - 1]].examples) if number else None
+        hashes[stage] = done["examples"] if done else write_stage(job.folder, stage, key, outcome, earlier)
+        before[stage] = outcome
+        timings[stage] = round(time.perf_counter() - started, 3)
+        rows = earlier[1].height if earlier else outcome.examples.height
+        words = stages.says(stage, outcome, rows)
+        watch(Event(stage, "unchanged" if done else "done", timings[stage], words, outcome.facts))
+    started = time.perf_counter()
+    about = finish(stages.Context(planned, decisions, job.folder, before, resplit=resplit))
+    timings["report"] = round(time.perf_counter() - started, 3)
+    write(job.folder.inside / "timings.json", to_json(timings))
+    write_manifest(job.folder, about)
+
+
+def _get(job: Job) -> tuple[Outcome, Recipe, str, dict[str, Any] | None]:
+    """Read the sources, or take what was read before where they have not changed."""
+    done = job.folder.facts("get")
+    if done is not None:
+        read = done["facts"]["fingerprint"]
+        now = stages.fingerprint(job.recipe, job.folder) or (read if job.again else None)
+        filled = stages.resolved(job.recipe, done["facts"]) if now == read else job.recipe
+        if now == read and done["key"] == stages.get_key(filled, read):
+            return job.folder.outcome("get", done), filled, done["key"], done
+    outcome, filled = stages.get(job.recipe, job.table, job.folder)
+    return outcome, filled, stages.get_key(filled, outcome.facts["fingerprint"]), None

@@ -1,0 +1,124 @@
+"""Which files or tables an input means, in which order, and under which names."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tuneset.errors import InputError
+from tuneset.sources import formats, json_rows, table, unpack
+
+_BESIDE = {"dataset_info.json", "dataset_dict.json", "state.json"}  # what `Dataset.save_to_disk` puts beside the rows
+
+
+def expand(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return the files that paths, globs and folders mean, in the order given; "-" is standard input.
+
+    A folder means the data files directly in it, sorted by name, without hidden ones. A path that is there is taken
+    as it is, even with a star in its name. Raises InputError where nothing is found.
+    """
+    given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
+    found = [path for each in given for path in _expanded(Path(each).expanduser())]
+    if not found:
+        raise InputError("no input is given", "input", "name a file, a folder, or - for standard input")
+    return list(dict.fromkeys(found))
+
+
+def tables(inputs: Any) -> list[table.Table]:
+    """Read every input, a file or a table in memory, to cells that are all strings."""
+    if _is_paths(inputs):
+        paths = expand(inputs)
+        return [load(path, name) for path, name in zip(paths, _names(paths), strict=True)]
+    return [in_memory(inputs)]
+
+
+def load(path: Path, name: str) -> table.Table:
+    """Read one file, whatever its kind."""
+    raw, packing = unpack.unpack(unpack.read(path), name)
+    read = formats.parse(raw, name)
+    return read._replace(form=f"{read.form}, {packing}" if packing else read.form)
+
+
+def in_memory(rows: Any) -> table.Table:
+    """Take a Polars, pandas or Arrow table, a Hugging Face Dataset, or a list of dicts."""
+    if isinstance(rows, (list, tuple)):
+        return json_rows.read_dicts("the list", rows)
+    if isinstance(rows, dict) or not (hasattr(rows, "with_format") or hasattr(rows, "__arrow_c_stream__")):
+        if isinstance(rows, pl.LazyFrame):
+            return formats.columnar("the table", rows.collect(), "a Polars table")._replace(in_file=False)
+        hint = "choose one split: ds['train']" if isinstance(rows, dict) else "give a path, a table or a list of dicts"
+        raise InputError(f"a {type(rows).__name__} is not taken", "input", hint)
+    kind = f"a {type(rows).__module__.partition('.')[0]} {type(rows).__name__}"
+    try:
+        frame = _from_dataset(rows) if hasattr(rows, "with_format") else pl.DataFrame(rows)
+    except (ValueError, TypeError, ImportError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"this table cannot be taken: {error}", kind, "turn mixed columns into text: .astype(str)"
+        ) from error
+    return formats.columnar("the table", frame, kind)._replace(in_file=False)
+
+
+def _from_dataset(rows: Any) -> pl.DataFrame:
+    """Take a Hugging Face Dataset with its selection of rows, and the names of its class labels instead of numbers."""
+    frame = pl.DataFrame(rows.with_format("arrow")[:])
+    names = {column: kind.names for column, kind in rows.features.items() if getattr(kind, "names", None)}
+    return frame.with_columns(
+        pl.col(column).replace_strict(dict(enumerate(words)), default=None, return_dtype=pl.String)
+        for column, words in names.items()
+    )
+
+
+def _is_paths(inputs: Any) -> bool:
+    if isinstance(inputs, (str, Path)):
+        return True
+    return isinstance(inputs, Sequence) and all(isinstance(each, (str, Path)) for each in inputs)
+
+
+def _expanded(path: Path) -> list[Path]:
+    try:
+        if path.is_dir():
+            return _in_folder(path)
+        there = str(path) == "-" or path.exists()
+    except OSError as error:  # a name that is too long, a folder without rights
+        raise InputError(
+            f"this cannot be read: {error.strerror}", str(path), "check the path and the rights"
+        ) from error
+    if there:
+        return [path]
+    if "://" in str(path) or ":/" in str(path):
+        raise InputError("an address is not a file", str(path), "download it first, then give the file")
+    matches = sorted(
+        Path(match)
+        for match in glob.glob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
+        if Path(match).exists() and not Path(match).is_dir()
+    )
+    if not matches:
+        what = "no file matches this" if glob.has_magic(str(path)) else "there is no such file"
+        raise InputError(what, str(path), f"check the path; the current folder is {Path.cwd()}")
+    return matches
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _BESIDE)
+    found = [path for path in files if path.is_file() and formats.EXPECTED.keys() & set(path.suffixes[-2:])]
+    if not found:
+        raise InputError(
+            "this folder has no data files",
+            str(folder),
+            f"name the file, or a folder with {', '.join(formats.EXPECTED)}",
+        )
+    return found
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Name files by their names, and by their paths below the common folder where two have one name."""
+    names = [path.name if str(path) != "-" else "standard input" for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    common = os.path.commonpath([path.absolute().parent for path in paths])
+    return [os.path.relpath(path.absolute(), common) if str(path) != "-" else "standard input" for path in paths]

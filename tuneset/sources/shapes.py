@@ -1,0 +1,222 @@
+"""The shapes of conversations (chat messages, ShareGPT, Alpaca, prompt and completion), brought to one: messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+import polars as pl
+
+from tuneset.errors import InputError
+
+Message = dict[str, Any]
+Cells = Mapping[str, "str | None"]
+
+_SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("chat", ("messages",)),
+    ("sharegpt", ("conversations",)),
+    ("sharegpt", ("conversation",)),
+    ("alpaca", ("instruction", "output")),
+    ("prompt-completion", ("prompt", "completion")),
+    ("prompt-completion", ("prompt", "response")),
+    ("prompt-completion", ("question", "answer")),
+    ("prompt-completion", ("instruction", "response")),
+)
+_PREFERENCE = ({"chosen", "rejected"}, {"preferred_output"})
+_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_RESULTS = ("tool", "observation", "function_response")
+_KEPT_AS_JSON = ("tools", "parallel_tool_calls")
+
+
+class Shape(NamedTuple):
+    """The shape of a table's rows: its kind, and the columns that make the conversation (none for a table)."""
+
+    kind: str
+    keys: tuple[str, ...] = ()
+
+
+class Conversations(NamedTuple):
+    """Rows of conversations: columns `row`, `text`, `label`, `messages`, `extra`, `why`; and whether tools are used."""
+
+    rows: pl.DataFrame
+    tools: bool
+
+
+def recognise(cells: pl.DataFrame, where: str) -> Shape:
+    """Say what shape most rows have, by the names of their columns; a table where it is none of the known ones.
+
+    Raises InputError for preference data (chosen and rejected answers), which this version does not take.
+
+    >>> recognise(pl.DataFrame({"prompt": ["a"], "completion": ["b"]}), "a.csv")
+    Shape(kind='prompt-completion', keys=('prompt', 'completion'))
+    """
+    for pair in _PREFERENCE:
+        if len(pair & set(cells.columns)) == len(pair):
+            what = f"preference data ({' and '.join(sorted(pair))}) is not taken by this version"
+            raise InputError(what, where, "give the preferred answers only, as messages or as prompt and completion")
+    best, most = Shape("table"), 0
+    written = {name.casefold(): name for name in cells.columns}
+    for kind, names in _SHAPES:
+        keys = tuple(written[name] for name in names if name in written)
+        if len(keys) < len(names):
+            continue
+        first = pl.col(keys[0])
+        listed = first.str.starts_with("[") if kind in ("chat", "sharegpt") else first.is_not_null()
+        rows = cells.select((listed & pl.all_horizontal(pl.col(keys).is_not_null())).sum()).item()
+        if rows > most and 2 * rows >= cells.height:
+            best, most = Shape(kind, keys), rows
+    return best
+
+
+def converse(cells: pl.DataFrame, shape: Shape) -> Conversations:
+    """Bring rows of any shape to messages: a JSON list of {"role", "content", ...}, other keys as they are.
+
+    `text` is what the users said, turns joined by newlines; `label` what the assistant said last (null where it said
+    nothing, or only called tools). `why` says why a row is no conversation. One Python object per row, in batches.
+
+    >>> cells = pl.DataFrame({"prompt": ["Where is it?"], "completion": ["On its way."]})
+    >>> converse(cells, Shape("prompt-completion", ("prompt", "completion"))).rows.select("text", "label").row(0)
+    ('Where is it?', 'On its way.')
+    """
+    used = {*shape.keys, *_USED[shape.kind]}
+    others = [name for name in cells.columns if name not in used]
+    rows = [_row(cell, shape, others) for cell in cells.iter_rows(named=True)]
+    schema = {"text": pl.String, "label": pl.String, "messages": pl.String, "extra": pl.String, "why": pl.String}
+    frame = pl.DataFrame([row[:5] for row in rows], schema=schema, orient="row")
+    return Conversations(frame, tools=any(row.tools for row in rows))
+
+
+class _Row(NamedTuple):
+    text: str | None
+    label: str | None
+    messages: str | None
+    extra: str
+    why: str | None
+    tools: bool
+
+
+def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
+    kept = {key: _as_json(key, cells[key]) for key in others if cells[key] is not None}
+    extra = orjson.dumps(kept).decode() if kept else "{}"
+    turns = _TURNS[shape.kind](cells, shape.keys)
+    if isinstance(turns, str):
+        return _Row(None, None, None, extra, turns, tools=False)
+    said = "\n".join(_content(turn) or "" for turn in turns if turn.get("role") == "user")
+    answers = [turn for turn in turns if turn.get("role") == "assistant"]
+    label = _content(answers[-1]) if answers else None
+    tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in answers)
+    return _Row(said, label or None, orjson.dumps(turns).decode(), extra, None, tools)
+
+
+def _as_json(key: str, value: str | None) -> Any:
+    parsed = _loads(value) if key in _KEPT_AS_JSON else None
+    return value if parsed is None else parsed
+
+
+def _loads(value: str | None) -> Any:
+    """Parse a cell's JSON; None where it is none."""
+    try:
+        return orjson.loads(value) if value else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _content(turn: Message) -> str | None:
+    """Return what a turn says: its content, or the text parts of it."""
+    content = turn.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else None
+
+
+def _chat(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
+    turns = _loads(cells[keys[0]])
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        return f"{keys[0]} is not a list of objects" if cells[keys[0]] is not None else f"there is no {keys[0]} here"
+    return turns
+
+
+def _sharegpt(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
+    turns = _chat(cells, keys)
+    if isinstance(turns, str):
+        return turns
+    messages = _system(cells)
+    calls = 0
+    for turn in turns:
+        if "from" not in turn:  # the name of ShareGPT's list with the form of chat messages
+            messages.append(turn)
+            continue
+        role, value = turn["from"], turn.get("value")
+        kept = {key: kept for key, kept in turn.items() if key not in ("from", "value")}
+        if role == "function_call":
+            called = _calls(value, calls)
+            if isinstance(called, str):
+                return called
+            calls += len(called)
+            messages.append({"role": "assistant", "content": None, "tool_calls": called, **kept})
+        elif role in _RESULTS:
+            messages.append({"role": "tool", "tool_call_id": f"call_{max(calls, 1)}", "content": value, **kept})
+        else:
+            messages.append({"role": _ROLES.get(role, role), "content": value, **kept})
+    return messages
+
+
+def _calls(value: Any, before: int) -> list[Message] | str:
+    """Read a function call ({"name", "arguments"}, or a list of them); ids are numbered, ShareGPT has none."""
+    parsed = _loads(value) if isinstance(value, str) else value
+    listed = parsed if isinstance(parsed, list) else [parsed]
+    if not all(isinstance(call, dict) and "name" in call for call in listed):
+        return "a function_call is not JSON with a name and arguments"
+    return [
+        {"id": f"call_{number}", "type": "function", "function": {"name": call["name"], "arguments": _arguments(call)}}
+        for number, call in enumerate(listed, before + 1)
+    ]
+
+
+def _arguments(call: Message) -> str:
+    arguments = call.get("arguments", {})
+    return arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+
+
+def _alpaca(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
+    asked, answered = (cells[key] for key in keys)
+    if asked is None:
+        return f"there is no {keys[0]} here"
+    past = _loads(cells.get("history")) or []
+    turns = [
+        {"role": role, "content": said}
+        for pair in past
+        for role, said in zip(("user", "assistant"), pair, strict=False)
+    ]
+    asked = "\n".join(part for part in (asked, cells.get("input")) if part)  # the joint that LLaMA-Factory uses
+    return [*_system(cells), *turns, {"role": "user", "content": asked}, *_answer(answered)]
+
+
+def _pair(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
+    asked, answered = (cells[key] for key in keys)
+    if asked is None:
+        return f"there is no {keys[0]} here"
+    turns = _loads(asked) if asked.startswith('[{"') else None  # a prompt may be a list of messages itself
+    reply = _loads(answered) if (answered or "").startswith('[{"') else None
+    asking = turns if isinstance(turns, list) else [{"role": "user", "content": asked}]
+    return [*_system(cells), *asking, *(reply if isinstance(reply, list) else _answer(answered))]
+
+
+def _system(cells: Cells) -> list[Message]:
+    said = cells.get("system")
+    return [{"role": "system", "content": said}] if said and said.strip() else []
+
+
+def _answer(said: str | None) -> list[Message]:
+    return [] if said is None else [{"role": "assistant", "content": said}]
+
+
+_TURNS = {"chat": _chat, "sharegpt": _sharegpt, "alpaca": _alpaca, "prompt-completion": _pair}
+_USED = {
+    "chat": (),
+    "sharegpt": ("system",),
+    "alpaca": ("system", "input", "history"),
+    "prompt-completion": ("system",),
+}

@@ -1,0 +1,416 @@
+"""What each stage does with the examples that the stage before left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tuneset import __version__, model, near, sources, step
+from tuneset.apply import apply
+from tuneset.certificate import certificate
+from tuneset.errors import InputError, RecipeError
+from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
+from tuneset.recipe import STAGES, filled
+from tuneset.split import balance, bridging, draw, place, strata_of
+from tuneset.targets import chat, rules, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tuneset.recipe import Recipe, Source
+
+# Rounds of mending the split after its own check: each adds the pairs that the bands missed.
+REPAIRS = 3
+
+
+class Context(NamedTuple):
+    """What a stage may look at: the recipe, people's decisions, the run folder and the stages before it."""
+
+    recipe: Recipe
+    decisions: pl.DataFrame
+    folder: Folder
+    before: Mapping[str, Outcome]
+    resplit: bool = False
+
+    def apply(self, examples: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
+        """Apply findings and decisions to examples."""
+        return apply(examples, findings, self.decisions, answer=self.recipe.task.answer)
+
+
+def get(planned: Recipe, table: Any, folder: Folder) -> tuple[Outcome, Recipe]:
+    """Read every source; what was guessed on the way is filled into the recipe that comes back."""
+    reads = [
+        sources.read(
+            table if table is not None else located(source, folder),
+            name=source.name,
+            text=source.text,
+            labels=source.labels,
+            groups=source.groups,
+            answer=planned.task.answer,
+        )
+        for source in planned.sources
+    ]
+    facts: dict[str, Any] = {
+        "said": [sentence for read in reads for sentence in read.said],
+        "task": reads[0].task,
+        "columns": [{"text": read.columns.text, "labels": list(read.columns.labels)} for read in reads],
+        "kind": reads[0].columns.kind,
+        "preview": {"columns": reads[0].preview.columns, "rows": reads[0].preview.head(3).rows()},
+    }
+    _check_answer(planned.task.answer, facts["columns"][0]["labels"])
+    examples = pl.concat([read.examples for read in reads])
+    facts["fingerprint"] = fingerprint(planned, folder) or hash_of(examples["id"].to_list())
+    findings = pl.concat([read.findings for read in reads])
+    return Outcome(examples, findings, facts), resolved(planned, facts)
+
+
+def _check_answer(template: str, labels: Sequence[str]) -> None:
+    """Refuse a template that names no label: every example would be answered the same."""
+    if template != "json" and labels and not any(f"{{{label}}}" in template for label in labels):
+        columns = ", ".join(f"{{{label}}}" for label in labels)
+        raise RecipeError("the answer names no label column", f"answer {template!r}", f"one or more of {columns}")
+
+
+def resolved(planned: Recipe, facts: Mapping[str, Any]) -> Recipe:
+    """Fill what reading found out into the recipe: columns, task, instruction, strata, and every default."""
+    found = zip(planned.sources, facts["columns"], strict=True)
+    read = [
+        source.model_copy(update={"text": source.text or columns["text"], "labels": source.labels or columns["labels"]})
+        for source, columns in found
+    ]
+    labels = read[0].labels
+    system = planned.task.system
+    if system is None and facts["kind"] == "table":
+        system = instruction(labels)
+    task = planned.task.model_copy(update={"kind": planned.task.kind or facts["task"], "system": system})
+    split = planned.split.model_copy(update={"stratify": planned.split.stratify or labels[:1]})
+    return filled(planned.model_copy(update={"sources": read, "task": task, "split": split}))
+
+
+def instruction(labels: Sequence[str]) -> str:
+    """Write the instruction that a classifier is given where the user gives none.
+
+    >>> instruction(["category", "sub_category"])
+    'Classify the user message into a category and sub-category and output the result as JSON.'
+    """
+    names = [label.replace("_", "-").casefold() for label in labels]
+    article = "an" if names[0][:1] in "aeiou" else "a"
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"Classify the user message into {article} {listed} and output the result as JSON."
+
+
+def fingerprint(planned: Recipe, folder: Folder) -> str | None:
+    """Hash the bytes of every source; None where a source is not a file, or is not there any more."""
+    if any(source.kind != "files" or "-" in source.paths for source in planned.sources):
+        return None
+    try:
+        return hash_of(
+            [file_hash(path) for source in planned.sources for path in sources.expand(located(source, folder))]
+        )
+    except (OSError, InputError):
+        return None
+
+
+def located(source: Source, folder: Folder) -> list[str]:
+    """Find a source's paths: from here, or, when a run is taken up elsewhere, from beside its folder."""
+    beside = folder.path.parent
+    return [
+        str(beside / path) if not Path(path).exists() and (beside / path).exists() else path for path in source.paths
+    ]
+
+
+def get_key(planned: Recipe, source: str) -> str:
+    """Hash what the stage `get` depends on: the bytes of the sources and how they are read."""
+    return hash_of(__version__, source, [each.model_dump() for each in planned.sources], planned.task.answer)
+
+
+def depends_on(stage: str, context: Context) -> Any:
+    """Return what a stage depends on besides the stages before it: its part of the recipe and the decisions on it."""
+    values = context.recipe.model_dump()
+    parts = {"split": ("split", "dedupe"), "format": ("format", "task"), "check": ("format", "task")}
+    decisions = context.decisions
+    for other in STAGES:
+        said = context.folder.table(other, "findings") if other not in _deciding(stage) else None
+        if said is not None:
+            decisions = decisions.filter(~pl.col("finding").is_in(said["id"].implode()))
+    heeded = [] if stage in ("format", "check") else decisions.rows()
+    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded
+
+
+def _deciding(stage: str) -> tuple[str, ...]:
+    """Name the stages whose findings a stage applies: its own, and what reading said is applied by `clean`."""
+    return ("get", "clean") if stage == "clean" else (stage,)
+
+
+def damaged(context: Context, stage: str, facts: Mapping[str, Any]) -> bool:
+    """Say whether files that a finished stage wrote for the user are gone or were changed since."""
+    files = facts["facts"].get("files", {}) if stage == "format" else {}
+    paths = {context.folder.path / name: about["sha256"] for name, about in files.items()}
+    return any(not path.exists() or file_hash(path) != digest for path, digest in paths.items())
+
+
+def clean(context: Context) -> Outcome:
+    """Leave out what could not be read, then repair or drop."""
+    got = context.before["get"]
+    return _walk(context, "clean", context.apply(got.examples, got.findings))
+
+
+def dedupe(context: Context) -> Outcome:
+    """Merge what is the same; flag what is nearly the same or contradicts itself."""
+    return _walk(context, "dedupe", context.before["clean"].examples)
+
+
+def judge(context: Context) -> Outcome:
+    """Say how good the set is; whatever learns, learns from the train side only."""
+    return _walk(context, "judge", context.before["split"].examples)
+
+
+def _walk(context: Context, stage: str, examples: pl.DataFrame) -> Outcome:
+    """Call each step on what the steps before it left."""
+    findings, skipped = [model.no_findings()], []
+    for each in context.recipe.steps(stage):
+        if context.recipe.task.kind not in getattr(each, "tasks", step.TASKS):
+            skipped.append(each.rule)
+            continue
+        said = step.run(each, examples)
+        findings.append(said)
+        examples = context.apply(examples, said)
+    return Outcome(examples, pl.concat(findings), {"skipped": skipped})
+
+
+def split(context: Context) -> Outcome:
+    """Place each group on one side, then check by other means that no twin looks across."""
+    spec = context.recipe.split
+    earlier = earlier_sides(context)
+    examples = context.before["dedupe"].examples
+    previous = _placed_before(examples, earlier)
+    pairs = tied(context, examples)
+    bridges = bridging(previous, *pairs, pinned=_synthetic(examples))
+    findings = _bridge_findings(examples, bridges.drop)
+    kept = context.apply(examples, findings)
+    if kept.height < examples.height:
+        previous, pairs = _placed_before(kept, earlier), tied(context, kept)
+        bridges = bridging(previous, *pairs, pinned=_synthetic(kept))
+    pairs = bridges.left, bridges.right
+    codes, names = strata_of(kept, spec.stratify)
+    for attempt in range(REPAIRS):
+        groups = _components(kept.height, *pairs)
+        sides = place(
+            codes,
+            groups,
+            validation=spec.validation,
+            test=spec.test,
+            seed=spec.seed,
+            pinned=_synthetic(kept),
+            previous=previous,
+        )
+        proof = certificate(
+            kept["text"],
+            sides.side,
+            draw(codes, spec.validation + spec.test, spec.seed),
+            lineage_known=bool((kept["groups"].list.len() > 0).any()),
+            threshold=spec.threshold,
+            seed=spec.seed + 1 + attempt,
+        )
+        missed = (previous[proof.left] < 0) | (previous[proof.right] < 0)
+        if not missed.any():
+            break
+        pairs = np.concatenate([pairs[0], proof.left[missed]]), np.concatenate([pairs[1], proof.right[missed]])
+    table = pl.DataFrame(
+        {
+            "id": kept["id"],
+            "side": pl.Series(np.array(SIDES)[sides.side], dtype=pl.String),
+            "group": kept["id"].gather(groups),
+        }
+    )
+    sizes = np.bincount(groups, minlength=1)
+    facts = {
+        "certificate": _with_texts(proof.facts, kept),
+        "sides": {side: int((sides.side == number).sum()) for number, side in enumerate(SIDES)},
+        "groups": int((sizes > 0).sum()),
+        "largest_group": int(sizes.max()),
+        "tied_rows": int((sizes[groups] > 1).sum()),
+        "pinned": int(sides.pinned.sum()),
+        "placed_before": int((previous >= 0).sum()),
+        "conflicts": len(bridges.conflicts),
+        "balance": balance(
+            names, codes, sides.side, groups, validation=spec.validation, pinned=sides.pinned
+        ).to_dicts(),
+    }
+    return Outcome(kept, findings, facts, {"split": _with_absent(table, earlier)})
+
+
+def tied(context: Context, examples: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what must stay together, as pairs of row numbers: near-duplicates and shared lineage.
+
+    A number from the number of examples on stands for a lineage key, which ties the rows that carry it.
+    """
+    said = context.before["dedupe"].findings.filter(pl.col("rule") == "near-duplicate")
+    spec = context.recipe.split
+    flagged = [each for each in context.recipe.steps("dedupe") if each.rule == "near-duplicate"]
+    if flagged and step.parameters(flagged[0])["threshold"] <= spec.threshold:
+        said = said.filter(pl.col("score") >= spec.threshold)
+        left, right = _row_numbers(examples, said["example"], said["others"].list.first())
+    else:  # the recipe does not flag near-duplicates, or fewer than the split has to tie
+        found = near.pairs(near.sets(examples["text"]), threshold=spec.threshold, seed=spec.seed)
+        left, right = found.left, found.right
+    lineage = examples.select("groups", row=pl.int_range(pl.len())).explode("groups").drop_nulls()
+    keys = lineage["groups"].rank("dense").cast(pl.Int64).to_numpy() - 1 + examples.height
+    return np.concatenate([left, lineage["row"].to_numpy()]), np.concatenate([right, keys])
+
+
+def earlier_sides(context: Context) -> pl.DataFrame:
+    """Read the sides that must be kept: this run's own, or else those of the run that the recipe names."""
+    nothing = pl.DataFrame(schema={"id": pl.String, "side": pl.String, "group": pl.String})
+    if context.resplit:
+        return nothing
+    named = context.recipe.split.previous
+    folders = [context.folder] + ([Folder(Path(named))] if named else [])
+    found = [table for folder in folders if (table := folder.table("split", "split")) is not None]
+    return pl.concat([nothing, *found]).unique("id", keep="first", maintain_order=True)
+
+
+def _placed_before(examples: pl.DataFrame, earlier: pl.DataFrame) -> NDArray[np.int8]:
+    """Code each example's earlier side: 0 train, 1 validation, 2 test, -1 new."""
+    placed = examples.select("id").join(earlier, on="id", how="left", maintain_order="left")
+    codes = {side: number for number, side in enumerate(SIDES)}
+    return placed["side"].replace_strict(codes, default=-1, return_dtype=pl.Int8).to_numpy()
+
+
+def _with_absent(table: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Remember the sides of rows that are out now: they may come back."""
+    return pl.concat([table, earlier.join(table, on="id", how="anti").sort("id")])
+
+
+def _synthetic(examples: pl.DataFrame) -> NDArray[np.bool_]:
+    """Mark generated rows: they, and what is tied to them, stay in train."""
+    return (
+        examples.select(pl.col("groups").list.eval(pl.element().str.starts_with("seed:")).list.any())
+        .to_series()
+        .fill_null(value=False)
+        .to_numpy()
+    )
+
+
+def _components(rows: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    nodes = int(max(rows, right.max(initial=-1) + 1))
+    return near.components(nodes, left, right)[:rows]
+
+
+def _row_numbers(examples: pl.DataFrame, *ids: pl.Series) -> tuple[NDArray[np.int64], ...]:
+    """Turn pairs of ids into row numbers; a pair of which one row is gone is left out."""
+    rows = examples.select("id", row=pl.int_range(pl.len()))
+    pairs = pl.DataFrame({str(number): each for number, each in enumerate(ids)})
+    for number in range(len(ids)):
+        pairs = pairs.join(rows, left_on=str(number), right_on="id", maintain_order="left").rename(
+            {"row": f"row{number}"}
+        )
+    return tuple(pairs[f"row{number}"].to_numpy() for number in range(len(ids)))
+
+
+def _bridge_findings(examples: pl.DataFrame, rows: NDArray[np.int64]) -> pl.DataFrame:
+    said = pl.DataFrame({"example": examples["id"].gather(rows)}).with_columns(
+        rule=pl.lit("bridges-splits"),
+        action=pl.lit("drop"),
+        says=pl.lit("new, and nearly the same as rows on both sides of the split: it would tie them together"),
+    )
+    return model.as_findings(said)
+
+
+def _with_texts(facts: dict[str, Any], examples: pl.DataFrame) -> dict[str, Any]:
+    """Put ids and texts in the place of the row numbers of the closest pairs."""
+    shown = examples.select("id", "text")
+    closest = [
+        {"similarity": pair["similarity"]}
+        | {side: shown.row(pair[side], named=True) for side in ("train", "validation")}
+        for pair in facts["closest"]
+    ]
+    return facts | {"closest": closest}
+
+
+def format_(context: Context) -> Outcome:
+    """Write each side's examples the way the target reads them, ordered by id."""
+    examples = context.before["judge"].examples
+    sides = context.before["split"].tables["split"]
+    placed = examples.join(sides, on="id", how="left", maintain_order="left").sort("id")
+    written: dict[str, Any] = {}
+    for side in SIDES:
+        path = context.folder.path / f"{side}.jsonl"
+        chosen = placed.filter(pl.col("side") == side)
+        if side != "train" and chosen.is_empty():
+            path.unlink(missing_ok=True)
+            continue
+        with whole(path) as passing:
+            chat.write(chat.lines(chosen, context.recipe.task.system), passing)
+        written[path.name] = {"rows": chosen.height, "bytes": path.stat().st_size, "sha256": file_hash(path)}
+    return Outcome(examples, model.no_findings(), {"files": written})
+
+
+def check(context: Context) -> Outcome:
+    """Read the files back, line by line, with the target's rules; count tokens."""
+    target = rules.TARGETS[context.recipe.format.target]
+    examples = context.before["format"].examples
+    ids = examples.join(context.before["split"].tables["split"], on="id", how="left").sort("id").select("id", "side")
+    problems = [
+        rules.check(context.folder.path / name, target)
+        .with_columns(file=pl.lit(name))
+        # a minimum of rows is asked of the file that is trained on, not of the one it is measured by
+        .filter((pl.col("rule") != "too-few-rows") | (name == "train.jsonl"))
+        .join(
+            ids.filter(pl.col("side") == Path(name).stem).select(example="id", line=pl.int_range(1, pl.len() + 1)),
+            on="line",
+            how="left",
+            maintain_order="left",
+        )
+        for name in context.before["format"].facts["files"]
+    ]
+    found = pl.concat(problems)
+    said = found.filter(pl.col("example").is_not_null()).select("rule", "example", "says", action=pl.lit("none"))
+    counted = tokens.count(examples, context.recipe.task.system)
+    facts = {
+        "target": context.recipe.format.target,
+        "lines": ids.height,
+        "errors": int((found["severity"] == "error").sum()),
+        "warnings": int((found["severity"] == "warning").sum()),
+        "worst": found.drop("example").head(20).to_dicts(),
+        "tokens": tokens.spread(counted, target.max_tokens),
+    }
+    return Outcome(examples, model.as_findings(said), facts, {"problems": found})
+
+
+RUN: dict[str, Callable[[Context], Outcome]] = {
+    "clean": clean,
+    "dedupe": dedupe,
+    "split": split,
+    "judge": judge,
+    "format": format_,
+    "check": check,
+}
+
+
+def says(stage: str, outcome: Outcome, rows_before: int) -> str:
+    """Say in one line what a stage did, for the terminal and the report."""
+    facts = outcome.facts
+    if stage == "get":
+        return str(facts["said"][0])
+    if stage == "split":
+        return " · ".join(f"{rows:,} {side}" for side, rows in facts["sides"].items() if rows or side != "test")
+    if stage == "judge":
+        return "not in this version: labels, relevance, diversity, size"
+    if stage == "format":
+        return ", ".join(facts["files"])
+    if stage == "check":
+        found = facts["errors"] + facts["warnings"]
+        lines = f"{facts['lines']:,} lines"
+        return f"{found:,} problems in {lines}" if found else f"{lines} follow the rules of {facts['target']}"
+    counts = {
+        "out": rows_before - outcome.examples.height,
+        "repaired": outcome.findings.filter(pl.col("action") == "edit")["example"].n_unique(),
+        "to look at": outcome.findings.filter((pl.col("when") == "on-accept") | (pl.col("action") == "none")).height,
+    }
+    return " · ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
