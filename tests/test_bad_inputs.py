@@ -7,7 +7,8 @@ import sys
 import pytest
 from bad_inputs import CASES, Case
 
-from tuneset.errors import InputError, RecipeError
+import tuneset
+from tuneset.errors import InputError, RecipeError, TunesetError
 from tuneset.sources import read
 
 NOBODY = 65534
@@ -55,3 +56,28 @@ def test_a_broken_input_gives_findings_or_three_lines_and_loses_no_row(case, tmp
     assert unreadable["text"].null_count() == unreadable.height == case.unreadable
     assert set(got.findings["rule"]) <= {"unreadable-row"}
     assert got.examples["id"].n_unique() == case.rows
+
+
+RENAMED = {"labels": "label", "groups": "group"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_whole_command_ends_in_three_lines_or_loses_no_row(case, tmp_path):
+    inputs, options = case.build(tmp_path)
+    if case.name == "a file without permission" and os.geteuid() == 0:
+        (tmp_path / inputs).chmod(0o600)  # root may read it: then it is a good file
+        case = case._replace(error="", rows=3)
+    given = {RENAMED.get(name, name): value for name, value in options.items()}
+    out = tmp_path / "a run"
+    try:
+        run = tuneset.prepare(inputs, out=out, **given)
+    except TunesetError as error:
+        assert case.error, str(error)
+        assert len(str(error).splitlines()) == 3
+        assert not out.exists()
+        return
+    assert not case.error
+    balance = run.summary["balance"]
+    assert balance["in"] == case.rows == balance["kept"] + balance["dropped"] + balance["merged"]
+    assert run.findings("unreadable-row").height == case.unreadable
+    assert run.report.exists()

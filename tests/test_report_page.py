@@ -23,7 +23,15 @@ ID = "27c35e6e9373877f29e562464e46497e"
 
 def finding(text="Where is my order?", **parts):
     shape = {"id": ID, "example": ID, "text": text, "label": '{"category": "Orders"}', "says": "the text is odd"}
-    more = {"action": "none", "field": "/text", "before": None, "after": None, "score": None, "others": []}
+    more = {
+        "action": "none",
+        "when": "default",
+        "field": "/text",
+        "before": None,
+        "after": None,
+        "score": None,
+        "others": [],
+    }
     return shape | more | parts
 
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import zstandard
 from bad_inputs import packed, sheet
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tuneset import model
@@ -168,9 +168,8 @@ def test_the_fast_way_and_the_way_by_hand_read_the_same_rows(text, width, quote)
 def test_every_line_is_in_a_row_or_broken_or_blank(text, width):
     got = delimited.split(text.encode(), delimited.Dialect(), width)
     begins = [*got.row.to_list(), *(one.row for one in got.broken)]
-    spanned = sum("\n" in field for row in got.cells.rows() for field in row) + sum(
-        "\n" in one.raw for one in got.broken
-    )
+    spanned = sum(field.count("\n") for row in got.cells.rows() for field in row)
+    spanned += sum(one.raw.count("\n") for one in got.broken)
     lines = text.count("\n") + (bool(text) and not text.endswith("\n"))
     assert len(set(begins)) == len(begins)
     assert len(begins) + got.blank + spanned == lines
@@ -188,6 +187,7 @@ def test_no_row_is_lost_whatever_lines_come(lines, random):
 
 @given(st.text(max_size=80), st.sampled_from(["utf-8-sig", "utf-16", "utf-32"]))
 def test_a_byte_order_mark_decides_the_encoding(text, encoding):
+    assume(encoding != "utf-16" or not text.startswith("\0"))  # ff fe 00 00 is also the mark of UTF-32
     assert decode(text.encode(encoding)).data.decode() == text
 
 

@@ -56,7 +56,7 @@ def unknown(kind: str, name: str, valid: Iterable[str], where: str) -> RecipeErr
       try  'exact-duplicate' (there are: empty-text, exact-duplicate)
     """
     names = sorted(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.rpartition(".")[2], names, n=1, cutoff=0.5)
     listed = f"there {'is' if len(names) == 1 else 'are'}: {', '.join(names) or 'none'}"
     return RecipeError(f"unknown {kind} {name!r}", where, f"{near[0]!r} ({listed})" if near else listed)
 

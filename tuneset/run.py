@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset import __version__, recipe, sources, stages
 from tuneset.dataset import Dataset
-from tuneset.errors import RunError, TunesetError
+from tuneset.errors import InputError, RunError, TunesetError
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
@@ -85,7 +85,10 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         seed=seed,
         previous=previous,
     )
-    job = _job(source, Path(out) if out is not None else None, given)
+    try:
+        job = _job(source, Path(out) if out is not None else None, given)
+    except OSError as error:
+        raise InputError(f"this cannot be read: {error.strerror}", str(error.filename), "check the path") from error
     with writing(job.folder.path):
         fresh = not job.folder.path.exists()
         job.folder.inside.mkdir(parents=True, exist_ok=True)

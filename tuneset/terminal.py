@@ -39,7 +39,7 @@ def console() -> Console:
 def plain(text: object, most: int = 100) -> Text:
     r"""Make any text safe and short enough for one line of a terminal.
 
-    >>> plain("a\\x1b[31mb\\nc").plain
+    >>> plain("a\x1b[31mb\nc").plain
     'a [31mb c'
     """
     words = CONTROL.sub(" ", str(text)) if text is not None else "—"
