@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,14 +12,18 @@ from hypothesis import strategies as st
 
 import tuneset.certificate
 from tuneset import near
-from tuneset.certificate import certificate
+from tuneset.certificate import across as certificate_across
+from tuneset.certificate import certificate, search
 from tuneset.split import draw, place
 
 
-def prove(text, side, random_side=None, **known):
+def prove(text, side, random_side=None, *, lineage_known=False, threshold=0.7, seed=0):
     side = np.array(side, np.int8)
     plain = side > 0 if random_side is None else np.array(random_side, np.bool_)
-    return certificate(pl.Series(text, dtype=pl.String), side, plain, **{"lineage_known": False, **known})
+    looked = search(pl.Series(text, dtype=pl.String), threshold, seed)
+    found = certificate_across(looked, side)
+    facts = certificate(looked, side, plain, lineage_known=lineage_known)
+    return SimpleNamespace(facts=facts, left=found.left, right=found.right)
 
 
 def grams(text):
@@ -133,7 +139,7 @@ def test_a_split_by_groups_has_no_pairs_across_where_a_plain_one_leaks(data):
     strata = table["category"].rank("dense").cast(pl.Int64).to_numpy() - 1
     twins = near.pairs(near.sets(table["text"]))
     side = place(strata, near.components(len(strata), twins.left, twins.right)).side
-    facts = certificate(table["text"], side, draw(strata, 0.2, 42), lineage_known=False).facts
+    facts = certificate(search(table["text"]), side, draw(strata, 0.2, 42), lineage_known=False)
     assert facts["pairs_across"] == 0
     assert 0.3 < facts["highest"] < 0.7
     assert facts["random_split_leaks"]["rows"] > 5

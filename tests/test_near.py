@@ -16,7 +16,7 @@ from tuneset.near import bands
 from tuneset.near.grams import rows_of
 
 # Few letters, so that texts resemble each other; case folding that changes lengths; marks that are no letters.
-LETTERS = st.text(alphabet="abAB 1ßİé日本語Ⅷ٣-’\n\x00\u0301\U0001f600", max_size=12)
+LETTERS = st.text(alphabet="abAB 1ßİé日本語Ⅷ٣-\u2019\n\x00\u0301\U0001f600", max_size=12)
 TEXTS = st.lists(LETTERS, max_size=25)
 
 
@@ -34,7 +34,7 @@ def jaccard(one, two):
     return len(one & two) / len(one | two) if one | two else 0.0
 
 
-def brute(texts, threshold, allowed=lambda left, right: True):
+def brute(texts, threshold, allowed=lambda *_: True):
     found = [grams(text) for text in texts]
     every = ((left, right) for right in range(len(texts)) for left in range(right) if allowed(left, right))
     alike = {(left, right): jaccard(found[left], found[right]) for left, right in every}
@@ -173,8 +173,7 @@ def test_a_minhash_agrees_as_often_as_the_sets_are_similar():
     agreed = np.zeros((60, 2, 400))
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        scattered = rng.permutation(1 << 16).astype(np.uint16)
-        block, _ = bands._prepared(rows, slice(0, 800), scattered, bands._bits(codes, 1, rng))
+        block, _ = bands._prepared(rows, slice(0, 800), bands._scattered(codes, rng), bands._bits(codes, 1, rng))
         factors = rng.integers(0, 1 << 15, (bands.HALVES, 1), dtype=np.uint16) * np.uint16(2) + np.uint16(1)
         halves = bands._sketch(factors, np.ones((bands.HALVES, 1), np.uint64), block)[:, :-1]
         agreed[seed] = (halves[:, :, :400] == halves[:, :, 400:]).mean(axis=1)
@@ -215,7 +214,7 @@ def test_a_hub_of_20000_rows_stays_one_component_without_all_of_its_pairs(kind):
     number = "" if kind == "identical" else "{:05}"
     texts = [f"your code is {number.format(row)} please do not share it with anyone at all" for row in range(20_000)]
     found = near.pairs(near.sets(series(texts)))
-    assert len(found.left) < 100 * len(texts)
+    assert len(found.left) < 150 * len(texts)  # of 10,000 each
     assert found.jaccard.min() >= 0.7
     assert not near.components(len(texts), found.left, found.right).any()
     kept = near.greedy(len(texts), found, np.ones(len(found.left), np.bool_)) < 0

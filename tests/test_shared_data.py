@@ -47,7 +47,7 @@ def test_every_format_case_is_read_or_refused_in_three_lines(data, tmp_path):
         try:
             summary = tuneset.prepare(path, out=tmp_path / path.stem).summary
         except TunesetError as error:
-            assert len(str(error).splitlines()) == 3, path.name  # noqa: PT017 - which of the two happens is not the point
+            assert len(str(error).splitlines()) == 3, path.name
             continue
         balance = summary["balance"]
         assert balance["in"] == balance["kept"] + balance["dropped"] + balance["merged"], path.name

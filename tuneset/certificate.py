@@ -21,6 +21,7 @@ BoolArray = NDArray[np.bool_]
 EXACT_UP_TO = 50_000  # rows; the exact join of more takes minutes
 QUERIES, POOL = 1_000, 50_000  # rows whose nearest neighbour is searched, and rows among which
 CLOSEST = 3
+BANDS = "MinHash bands with fresh seeds, each pair verified; finds more than .99 of the pairs at the threshold"
 
 WORDS = {
     True: "It compares spelling. Shared lineage was kept together where rows name it; a paraphrase of unknown origin is not seen.",
@@ -28,12 +29,12 @@ WORDS = {
 }
 
 
-class Certificate(NamedTuple):
-    """What the report says, and the pairs of rows that it found across the sides."""
+class Search(NamedTuple):
+    """What the check compares: the grams of all rows and, where an exact join would take minutes, the pairs it found."""
 
-    facts: dict[str, Any]
-    left: IntArray
-    right: IntArray
+    grams: near.Sets
+    found: near.Pairs | None
+    threshold: float
 
 
 class Near(NamedTuple):
@@ -44,81 +45,81 @@ class Near(NamedTuple):
     train: int
 
 
-def certificate(  # noqa: PLR0913
-    text: pl.Series,
-    side: NDArray[np.int8],
-    random_side: BoolArray,
-    *,
-    lineage_known: bool,
-    threshold: float = 0.7,
-    seed: int = 0,
-) -> Certificate:
+def search(text: pl.Series, threshold: float = 0.7, seed: int = 0) -> Search:
+    """Look for near-duplicates a second time, by other means than the split did.
+
+    Up to 50,000 rows nothing is searched yet: `across` joins the sides exactly. Beyond, the pairs are found by MinHash
+    bands with the given seed; a pair at the threshold is missed once in 200.
+    """
+    grams = near.sets(text)
+    few = len(text) <= EXACT_UP_TO
+    return Search(grams, None if few else near.pairs(grams, threshold, seed), threshold)
+
+
+def across(looked: Search, side: NDArray[np.int8]) -> near.Pairs:
+    """Return the near-duplicates that lie on different sides; rows with the side -1 are left out.
+
+    >>> import polars as pl
+    >>> looked = search(pl.Series(["where is my parcel", "where is my parcel?", "cancel my plan"]))
+    >>> across(looked, np.array([0, 1, 0], np.int8)).jaccard.tolist()
+    [1.0]
+    """
+    if looked.found is not None:
+        return _apart(looked.found, side)
+    found = [_apart(near.cross_pairs(looked.grams, side > 0, looked.threshold), side)]
+    if (side == 1).any() and (side == 2).any():
+        with_test = _apart(near.cross_pairs(looked.grams, side == 2, looked.threshold), side)
+        found.append(_where(with_test, (side[with_test.left] > 0) & (side[with_test.right] > 0)))
+    return near.Pairs(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def certificate(
+    looked: Search, side: NDArray[np.int8], random_side: BoolArray, *, lineage_known: bool
+) -> dict[str, Any]:
     """Count the near-duplicates that lie on different sides, and show how near the sides come otherwise.
 
     `side` is 0 for train, 1 for validation, 2 for test, -1 for rows to leave out; `random_side` marks the rows that a
     plain draw would have held back. Similarities are Jaccard over character 3-grams, to four digits. Up to 50,000
-    rows the join is exact and shares nothing with the split's own search; beyond, the search runs again with other
-    hash seeds and may miss a pair, which `method` says. Nearest neighbours are searched for up to 1,000 rows a side
-    among up to 50,000; `highest` is the highest similarity that either of the two found, so where not all rows were
+    rows the join is exact and shares nothing with the split's own search; beyond, `method` says that the search ran
+    again with other hash seeds and may miss a pair. Nearest neighbours are searched for up to 1,000 rows a side among
+    up to 50,000; `highest` is the highest similarity that either of the two found, so where not all rows were
     compared, as `compared` tells, one below the threshold may be missed.
 
     >>> import polars as pl
-    >>> text = pl.Series(["where is my parcel", "where is my parcel?", "cancel my plan"])
-    >>> proof = certificate(text, np.array([0, 1, 0], np.int8), np.array([False, True, False]), lineage_known=False)
-    >>> proof.facts["pairs_across"], proof.facts["highest"], proof.left.tolist(), proof.right.tolist()
-    (1, 1.0, [0], [1])
+    >>> looked = search(pl.Series(["where is my parcel", "where is my parcel?", "cancel my plan"]))
+    >>> facts = certificate(looked, np.array([0, 1, 0], np.int8), np.array([False, True, False]), lineage_known=False)
+    >>> facts["pairs_across"], facts["highest"]
+    (1, 1.0)
     """
-    placed = np.flatnonzero(side >= 0)
-    side, random_side = side[placed], random_side[placed]
-    grams = near.sets(text.gather(placed))
-    if len(placed) <= EXACT_UP_TO:
-        across, leaks = _joined(grams, side, threshold), _cross(grams, random_side, threshold)
-        held = int((side > 0).sum())
-        method = f"exact all-pairs join of {len(side) - held:,} x {held:,} rows"
-    else:
-        found = near.pairs(grams, threshold, seed)
-        across = _where(found, side[found.left] != side[found.right])
-        leaks = _where(found, random_side[found.left] != random_side[found.right])
-        method = "MinHash bands with fresh seeds, each pair verified; finds more than .99 of the pairs at the threshold"
-    leaking = len(np.unique(np.where(random_side[leaks.left], leaks.left, leaks.right)))
+    grams, straddling = looked.grams, across(looked, side)
+    plain = np.where(side < 0, -1, random_side).astype(np.int8)
+    leaks = across(looked, plain)
+    leaking = len(np.unique(np.where(plain[leaks.left] > 0, leaks.left, leaks.right)))
     train, held_back = np.flatnonzero(side == 0), np.flatnonzero(side > 0)
-    rng = np.random.RandomState(seed)
+    rng = np.random.RandomState(0)
     queries, pool, inner = _sample(held_back, QUERIES, rng), _sample(train, POOL, rng), _sample(train, QUERIES, rng)
     outward, inward = _nearest(grams, queries, pool), _nearest(grams, inner, pool)
-    closest = _closest(across, side, _nearest_pairs(grams, queries, pool, outward))
-    facts = {
-        "method": method,
-        "threshold": threshold,
-        "pairs_across": len(across.left),
+    closest = _closest(straddling, side, _nearest_pairs(grams, queries, pool, outward))
+    return {
+        "method": f"exact all-pairs join of {len(train):,} x {len(held_back):,} rows"
+        if looked.found is None
+        else BANDS,
+        "threshold": looked.threshold,
+        "pairs_across": len(straddling.left),
         "highest": round(closest[0].similarity, 4) if closest else None,
         "compared": f"{len(queries):,} of {len(held_back):,} validation rows with {len(pool):,} of {len(train):,} train rows",
-        "closest": [
-            {"similarity": round(value, 4), "validation": int(placed[held]), "train": int(placed[row])}
-            for value, held, row in closest
-        ],
+        "closest": [{"similarity": round(value, 4), "validation": held, "train": row} for value, held, row in closest],
         "nearest": {"validation_to_train": _quantiles(outward), "train_to_train": _quantiles(inward)},
-        "random_split_leaks": {"rows": leaking, "share": round(leaking / max(int(random_side.sum()), 1), 4)},
+        "random_split_leaks": {"rows": leaking, "share": round(leaking / max(int((plain > 0).sum()), 1), 4)},
         "lineage": "known" if lineage_known else "unknown",
         "words": WORDS[lineage_known],
     }
-    return Certificate(facts, placed[across.left], placed[across.right])
 
 
-def _joined(grams: near.Sets, side: NDArray[np.int8], threshold: float) -> near.Pairs:
-    """Join every side with every other one, exactly."""
-    found, more = _cross(grams, side > 0, threshold), _cross(grams, side == 2, threshold)
-    more = _where(more, (side[more.left] > 0) & (side[more.right] > 0))  # validation with test
-    return near.Pairs(
-        np.concatenate([found.left, more.left]),
-        np.concatenate([found.right, more.right]),
-        np.concatenate([found.jaccard, more.jaccard]),
-    )
-
-
-def _cross(grams: near.Sets, side: BoolArray, threshold: float) -> near.Pairs:
-    if side.all() or not side.any() or not len(grams.grams):  # nothing to compare
-        return near.Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    return near.cross_pairs(grams, side, threshold)
+def _apart(found: near.Pairs, side: NDArray[np.int8]) -> near.Pairs:
+    """Keep the pairs on different sides."""
+    one, other = side[found.left], side[found.right]
+    return _where(found, (one != other) & (one >= 0) & (other >= 0))
 
 
 def _where(pairs: near.Pairs, chosen: BoolArray) -> near.Pairs:

@@ -14,6 +14,8 @@ from tuneset.step import Scope, folded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 NEGATION = (
     r"\b(?:not?|never|none|nor|nothing|nobody|cannot|without|nicht|kein\w*|nie|ohne|pas|jamais|sans|sin|nunca|jamás|não|nunca|sem"
     r"|non|mai|senza|niet|geen|nooit)\b|n['\x{2019}]t\b"
@@ -155,13 +157,13 @@ class NearDuplicate:
         if self.drop:
             twin = near.greedy(examples.height, found, guards.to_numpy() == "")
         ids = examples["id"]
-        percent = pl.Series(np.floor(found.jaccard * 100).astype(np.int64))
+        percent = np.floor(found.jaccard * 100).astype(np.int64)
         return pl.DataFrame(
             {
                 "example": ids.gather(found.right),
                 "twin": ids.gather(found.left),
                 "score": found.jaccard,
-                "percent": percent,
+                "says": _words(percent, guards),
                 "guard": guards,
                 "merged": twin[found.right] == found.left,
             }
@@ -170,10 +172,19 @@ class NearDuplicate:
             example="example",
             action=pl.when(pl.col("guard") == "").then(pl.lit("drop")).otherwise(pl.lit("none")),
             when=pl.when("merged").then(pl.lit("default")).otherwise(pl.lit("on-accept")),
-            says=pl.format("{} % alike in spelling, compared with its twin{}", "percent", "guard"),
+            says="says",
             score="score",
             others=pl.concat_list("twin"),
         )
+
+
+def _words(percent: NDArray[np.int64], guards: pl.Series) -> pl.Series:
+    """Say how alike each pair is; written once per distinct sentence, some hundreds for millions of pairs."""
+    said = pl.DataFrame({"percent": percent, "guard": guards})
+    sentences = said.unique().with_columns(
+        says=pl.format("{} % alike in spelling, compared with its twin{}", "percent", "guard")
+    )
+    return said.join(sentences, on=["percent", "guard"], how="left", maintain_order="left")["says"]
 
 
 def differences(examples: pl.DataFrame, found: near.Pairs) -> pl.Series:

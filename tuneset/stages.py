@@ -10,11 +10,11 @@ import polars as pl
 
 from tuneset import __version__, model, near, sources, step
 from tuneset.apply import apply
-from tuneset.certificate import certificate
+from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, filled
-from tuneset.split import balance, bridging, draw, place, strata_of
+from tuneset.split import Sides, balance, bridging, draw, place, strata_of
 from tuneset.targets import chat, rules, tokens
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from tuneset.recipe import Recipe, Source
 
-# Rounds of mending the split after its own check: each adds the pairs that the bands missed.
-REPAIRS = 3
+# Rounds of mending the split after its own check; the second finds nothing on all sets measured.
+REPAIRS = 5
 
 
 class Context(NamedTuple):
@@ -133,13 +133,20 @@ def depends_on(stage: str, context: Context) -> Any:
     """Return what a stage depends on besides the stages before it: its part of the recipe and the decisions on it."""
     values = context.recipe.model_dump()
     parts = {"split": ("split", "dedupe"), "format": ("format", "task"), "check": ("format", "task")}
+    heeded = [] if stage in ("format", "check") else _decided(stage, context).rows()
+    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded
+
+
+def _decided(stage: str, context: Context) -> pl.DataFrame:
+    """Return the decisions that a stage has to heed: all but those on what other stages said before."""
     decisions = context.decisions
     for other in STAGES:
-        said = context.folder.table(other, "findings") if other not in _deciding(stage) else None
+        if decisions.is_empty() or other in _deciding(stage):
+            continue
+        said = context.folder.table(other, "findings")
         if said is not None:
-            decisions = decisions.filter(~pl.col("finding").is_in(said["id"].implode()))
-    heeded = [] if stage in ("format", "check") else decisions.rows()
-    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded
+            decisions = decisions.join(said, left_on="finding", right_on="id", how="anti", maintain_order="left")
+    return decisions
 
 
 def _deciding(stage: str) -> tuple[str, ...]:
@@ -196,31 +203,21 @@ def split(context: Context) -> Outcome:
     if kept.height < examples.height:
         previous, pairs = _placed_before(kept, earlier), tied(context, kept)
         bridges = bridging(previous, *pairs, pinned=_synthetic(kept))
-    pairs = bridges.left, bridges.right
     codes, names = strata_of(kept, spec.stratify)
-    for attempt in range(REPAIRS):
-        groups = _components(kept.height, *pairs)
-        sides = place(
-            codes,
-            groups,
-            validation=spec.validation,
-            test=spec.test,
-            seed=spec.seed,
-            pinned=_synthetic(kept),
-            previous=previous,
-        )
-        proof = certificate(
-            kept["text"],
-            sides.side,
-            draw(codes, spec.validation + spec.test, spec.seed),
-            lineage_known=bool((kept["groups"].list.len() > 0).any()),
-            threshold=spec.threshold,
-            seed=spec.seed + 1 + attempt,
-        )
-        missed = (previous[proof.left] < 0) | (previous[proof.right] < 0)
-        if not missed.any():
-            break
-        pairs = np.concatenate([pairs[0], proof.left[missed]]), np.concatenate([pairs[1], proof.right[missed]])
+    looked = search(kept["text"], spec.threshold, spec.seed + 1)
+    rules = {
+        "validation": spec.validation,
+        "test": spec.test,
+        "seed": spec.seed,
+        "pinned": _synthetic(kept),
+    }
+    groups, sides = _placed(looked, codes, previous, (bridges.left, bridges.right), rules)
+    proof = certificate(
+        looked,
+        sides.side,
+        draw(codes, spec.validation + spec.test, spec.seed),
+        lineage_known=bool((kept["groups"].list.len() > 0).any()),
+    )
     table = pl.DataFrame(
         {
             "id": kept["id"],
@@ -230,7 +227,7 @@ def split(context: Context) -> Outcome:
     )
     sizes = np.bincount(groups, minlength=1)
     facts = {
-        "certificate": _with_texts(proof.facts, kept),
+        "certificate": _with_texts(proof, kept),
         "sides": {side: int((sides.side == number).sum()) for number, side in enumerate(SIDES)},
         "groups": int((sizes > 0).sum()),
         "largest_group": int(sizes.max()),
@@ -243,6 +240,34 @@ def split(context: Context) -> Outcome:
         ).to_dicts(),
     }
     return Outcome(kept, findings, facts, {"split": _with_absent(table, earlier)})
+
+
+def _placed(
+    looked: Search,
+    codes: NDArray[np.int64],
+    previous: NDArray[np.int8],
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    rules: Mapping[str, Any],
+) -> tuple[NDArray[np.int64], Sides]:
+    """Place the groups, then let the check's own search look; what it finds across the sides is tied as well.
+
+    The bands miss about one pair in a thousand: one of 18,200 CLINC150 rows, dozens at 1,000,000. Held-back rows of
+    such a pair, and whatever is tied to them, follow their twin; all other rows stay where they are.
+    """
+    groups = _components(len(codes), *pairs)
+    sides = place(codes, groups, previous=previous, **rules)
+    for _ in range(REPAIRS):
+        found = across(looked, sides.side)
+        free = (previous[found.left] < 0) | (previous[found.right] < 0)
+        if not free.any():
+            break
+        known = looked.found or found
+        pairs = np.concatenate([pairs[0], known.left]), np.concatenate([pairs[1], known.right])
+        groups = _components(len(codes), *pairs)
+        moving = np.isin(groups, groups[np.concatenate([found.left[free], found.right[free]])]) & (previous < 0)
+        stays = np.where(moving & (sides.side > 0), np.int8(-1), sides.side)
+        sides = place(codes, groups, previous=stays, **rules)
+    return groups, sides
 
 
 def tied(context: Context, examples: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

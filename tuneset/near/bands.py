@@ -23,6 +23,7 @@ RECALL = 0.995  # chance to find a pair right at the threshold
 HALVES = 4  # half bands per group; every two of them are a band
 FULL = 128  # rows of a bucket up to which all of its pairs are candidates; on a million n-gram rows 362 finds 3 pairs in 2.7 million more
 CROWD = 32  # copies of one set up to which all of its pairs are listed
+BUDGET = 16  # times the rows: twice the candidates of one band; real sets have less than 5
 MANY = 1 << 25  # candidates (256 MB) from which on they are made distinct as they come
 SLICE = 1 << 17  # candidates looked at in one go
 BLOCK, CELLS = 2048, 1 << 20  # rows, and grams, that are hashed in one go: what fits the cache
@@ -38,9 +39,12 @@ def pairs(found: Sets, threshold: float = 0.7, seed: int = 0) -> Pairs:
     distinct sets nothing is missed. Beyond, a pair right at the threshold is found with a chance of `RECALL`,
     more similar ones almost surely; another seed finds other ones. Rows without grams are in no pair.
 
-    What is lost in crowds: where more than about 360 rows agree in a band each is compared with the next ones in order
-    of size and with the first row; where more than `CROWD` rows have the same set (or two similar sets have more than
-    `CROWD`**2 pairs of rows) each row is paired with the first only.
+    What is lost in crowds: where more than `FULL` rows agree in a band, each is a candidate with some of the next ones
+    in order of size and with the first row of the data only (20,000 texts that differ in a number have one or two million pairs
+    listed instead of 200 million, and are one component). Where more than `CROWD` rows have the same set, or two similar
+    sets more than `CROWD`**2 pairs of rows, each row is paired with the first row of the other set only.
+
+    Memory: 2 GB at its peak for a million rows of 55 grams and 2.7 million pairs.
 
     >>> import polars as pl
     >>> from tuneset.near import sets
@@ -102,10 +106,7 @@ class Bitmaps(NamedTuple):
 def _candidates(rows: Rows, threshold: float, rng: np.random.Generator) -> Words:
     """Return the pairs worth comparing, packed: the larger set's number above the smaller one's."""
     codes = int(rows.grams.max()) + 1
-    # 16 bits give every gram its own number up to 65,536 of them, and run twice as fast as 32; beyond, some grams share
-    # a number, which only makes more candidates.
-    scattered = rng.permutation(max(codes, 1 << 16)).astype(np.uint16)
-    bits = _bits(codes, max(1, min(16, int(rows.sizes.mean()) // 12)), rng)
+    scattered, bits = _scattered(codes, rng), _bits(codes, max(1, min(16, int(rows.sizes.mean()) // 12)), rng)
     prepared = each(lambda block: _prepared(rows, block, scattered, bits), _blocks(rows))
     reach = rows.sizes.astype(np.float64) * ((1 - threshold) / (1 + threshold)) + 1e-6
     bitmaps = Bitmaps(np.concatenate([bitmap for _, bitmap in prepared]), reach)
@@ -144,6 +145,15 @@ def _blocks(rows: Rows) -> list[slice]:
     return blocks[::-1]
 
 
+def _scattered(codes: int, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Give each gram an odd number of 16 bits at random.
+
+    They run twice as fast as 32 bits. Up to 32,768 grams each has its own; beyond, some share one, which only makes more
+    candidates. Odd, because odd times odd reaches every odd number equally often, while 0 would stay 0 and always win.
+    """
+    return (rng.permutation(max(codes, 1 << 15)) * 2 + 1).astype(np.uint16)
+
+
 def _bits(codes: int, words: int, rng: np.random.Generator) -> Words:
     """Give each gram one bit in a bitmap of some words: shape (words, codes)."""
     bit = rng.integers(0, 64 * words, codes, dtype=np.uint64)
@@ -161,7 +171,7 @@ def _prepared(rows: Rows, block: slice, scattered: NDArray[np.uint16], bits: Wor
 def _sketch(factors: NDArray[np.uint16], weights: Words, grams: NDArray[np.uint16]) -> Words:
     """Hash a block's sets for two groups: shape (2, halves and one more, rows).
 
-    Each factor shuffles the grams (an odd factor permutes the numbers modulo 2**16). The first of them in that order is
+    Each odd factor shuffles the grams' odd numbers (modulo 2**16). The first of them in that order is
     a MinHash for the one group, the last one for the other. A half is the weighted sum of its MinHashes. The additional
     line packs 16 bits of each half, to tell cheaply where two rows agree.
     """
@@ -195,7 +205,7 @@ def _band(order: Ints, bitmaps: Bitmaps, sketches: Words, band: tuple[int, tuple
 
 
 def _buckets(key: Words, order: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Pair the rows that share a key: the smaller and the larger set, some 260,000 pairs at a time.
+    """Pair the rows that share a key: the smaller and the larger set, some 130,000 pairs at a time.
 
     `order` is the rows' order in the data, in which the first of a crowd is found.
     """
@@ -207,18 +217,33 @@ def _buckets(key: Words, order: Ints) -> Iterator[tuple[Ints, Ints]]:
     same = np.flatnonzero((key[1:] ^ key[:-1]) <= low)  # few rows share a key: from here on only those count
     first = np.flatnonzero(np.diff(same, prepend=-2) != 1)
     start, size = same[first], np.diff(first, append=len(same)) + 1
-    for first, count in zip(start[size > FULL].tolist(), size[size > FULL].tolist(), strict=True):
-        crowd = (key[first : first + count] & low).astype(np.int64)
+    reach = _reach(size, len(key))
+    crowded = size - 1 > reach
+    for begin, count in zip(start[crowded].tolist(), size[crowded].tolist(), strict=True):
+        crowd = (key[begin : begin + count] & low).astype(np.int64)
         head = crowd[order[crowd].argmin()]
         yield np.minimum(head, crowd[crowd != head]), np.maximum(head, crowd[crowd != head])
     at = ragged(start, size)
-    partners = np.minimum(np.repeat(start + size, size) - at - 1, np.repeat(np.maximum(2, FULL * FULL // size), size))
+    partners = np.minimum(np.repeat(start + size, size) - at - 1, np.repeat(reach, size))
     ends = np.cumsum(partners)
     cuts = np.searchsorted(ends, np.arange(0, ends[-1] if len(ends) else 0, SLICE), side="right")
     for cut, end in itertools.pairwise([*cuts.tolist(), len(at)]):
         one = np.repeat(at[cut:end], partners[cut:end])
         other = ragged(at[cut:end] + 1, partners[cut:end])
         yield (key[one] & low).astype(np.int64), (key[other] & low).astype(np.int64)
+
+
+def _reach(size: Ints, rows: int) -> Ints:
+    """Say with how many of the next rows in its bucket a row is paired, given the sizes of the buckets.
+
+    All of them up to `FULL` rows, fewer the more there are; and fewer in all buckets where the band is one big crowd.
+    """
+    full = FULL
+    while True:
+        reach = np.maximum(2, full * full // size)
+        if full <= 16 or (size * np.minimum(size - 1, reach)).sum() <= BUDGET * rows + FULL * FULL:
+            return reach
+        full //= 2
 
 
 def _same_set(found: Sets) -> Ints:
