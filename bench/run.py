@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +23,8 @@ from recall import recall
 from rows import ngram_rows, random_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
 BENCH = Path(__file__).parent
@@ -102,9 +105,10 @@ def instant(out: Path) -> list[Line]:
     return [Line("--help / import click", ratio, "x", "<= 3.0", ratio <= 3.0)]
 
 
-def million(out: Path, kind: str, table: pl.DataFrame) -> list[Line]:
+def million(kind: str, make: Callable[[int, int], pl.DataFrame], out: Path) -> list[Line]:
     """1,000,000 rows: the whole of prepare beside the notebook, and format, split and write alone."""
     source = out / f"{kind}.csv"
+    table = make(1_000_000, 42)
     table = table if "sub_category" in table.columns else table.with_columns(sub_category="category")
     table.select("category", "sub_category", inquiry="text").write_csv(source)
     for name in ("notebook", "tuneset"):
@@ -157,16 +161,16 @@ def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true")
     quick = options.parse_args().quick
-    lines = [Line(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", 0, "")]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
-        for part in (instant, small, found):
-            lines += part(Path(folder))
-            show(lines[-8:])
+        parts: list[Callable[[Path], list[Line]]] = [instant, small, found]
         if not quick:
-            for kind, make in (("n-gram", ngram_rows), ("random-word", random_rows)):
-                more = million(Path(folder), kind, make(1_000_000, 42))
-                show(more)
-                lines += more
+            parts += [partial(million, "n-gram", ngram_rows), partial(million, "random-word", random_rows)]
+        for part in parts:
+            more = part(Path(folder))
+            show(more)
+            lines += more
     (BENCH / "results.json").write_text(json.dumps([line._asdict() for line in lines], indent=2) + "\n")
     return int(any(line.holds is False for line in lines))
 

@@ -93,3 +93,16 @@ def test_two_runs_do_not_write_into_one_folder_at_the_same_time(tmp_path):
     (tmp_path / ".tuneset").mkdir()
     with only_one(Folder(tmp_path)), pytest.raises(RunError, match="another run"), only_one(Folder(tmp_path)):
         pass
+
+
+def test_a_kill_while_the_split_is_replaced_does_not_lose_the_sides(tmp_path):
+    import tuneset
+    from tuneset.folder import Folder
+
+    shutil.copy(EXAMPLES / "customer_intent.csv", tmp_path / "in.csv")
+    run = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out", seed=1)
+    first = run.examples("validation")["id"].to_list()
+    folder = Folder(run.path)
+    folder.stage("split").rename(folder.inside / "replaced-split")
+    assert tuneset.prepare(run.path, seed=2).examples("validation")["id"].to_list() == first
+    assert not list(folder.inside.glob("replaced-*"))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tuneset import model
 from tuneset.errors import InputError, RecipeError
-from tuneset.sources import delimited, expand, peek, read
+from tuneset.sources import delimited, expand, read
 from tuneset.sources.encoding import decode
 
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
@@ -289,7 +289,7 @@ def test_standard_input_is_read(monkeypatch):
 
 
 def guessed(header: str, *rows: str):
-    return peek([dict(zip(header.split("|"), row.split("|"), strict=True)) for row in rows]).columns
+    return read([dict(zip(header.split("|"), row.split("|"), strict=True)) for row in rows]).columns
 
 
 def test_columns_are_guessed_by_name():

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.model import answers, seen
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tuneset.model import answers, conversations, seen
 
 EDITABLE = ("/text", "/messages", "/labels")
 
@@ -102,7 +96,7 @@ def _edited(examples: pl.DataFrame, edits: pl.DataFrame, field: str, answer: str
         written = answers(joined.filter(touched)["labels"], answer)
         joined = _overwrite(joined, touched, {"label": written})
     if field == "/messages":
-        spoken = conversation(joined.filter(touched)["messages"])
+        spoken = conversations(joined.filter(touched)["messages"])
         joined = _overwrite(joined, touched, {"text": spoken["text"], "label": spoken["label"]})
     return joined.select(examples.columns)
 
@@ -116,42 +110,6 @@ def _overwrite(frame: pl.DataFrame, touched: pl.Expr, values: dict[str, pl.Serie
         .sort("row_number")
         .drop("row_number")
     )
-
-
-def conversation(messages: pl.Series) -> pl.DataFrame:
-    """Read `text` (the user turns) and `label` (the last assistant turn) out of conversations (JSON lists).
-
-    >>> conversation(pl.Series(['[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]'])).row(0)
-    ('hi', 'hello')
-    """
-    parsed = [orjson.loads(value) for value in messages.to_list()]
-    return pl.DataFrame(
-        {
-            "text": [turns_text(turns) for turns in parsed],
-            "label": [answer_text(turns) for turns in parsed],
-        },
-        schema={"text": pl.String, "label": pl.String},
-    )
-
-
-def turns_text(turns: Sequence[dict[str, object]]) -> str:
-    """Join what the user says in a conversation, one turn a line."""
-    return "\n".join(content_text(turn.get("content")) for turn in turns if turn.get("role") == "user")
-
-
-def answer_text(turns: Sequence[dict[str, object]]) -> str | None:
-    """Return the content of the last assistant turn, or None where no assistant speaks."""
-    spoken = [content_text(turn.get("content")) for turn in turns if turn.get("role") == "assistant"]
-    return (spoken[-1] or None) if spoken else None
-
-
-def content_text(content: object) -> str:
-    """Return the words of a turn's content, which is a string or a list of typed parts."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return ""
 
 
 def fates(everything: pl.DataFrame, settled: pl.DataFrame, kept: pl.Series) -> pl.DataFrame:

@@ -21,6 +21,7 @@ BoolArray = NDArray[np.bool_]
 EXACT_UP_TO = 50_000  # rows; the exact join of more takes minutes
 QUERIES, POOL = 1_000, 50_000  # rows whose nearest neighbour is searched, and rows among which
 CLOSEST = 3
+MENDED = " Pairs that it found at first and that were then tied, before it counted again: {:,}."
 BANDS = "MinHash bands with fresh seeds, each pair verified; finds more than .99 of the pairs at the threshold"
 
 WORDS = {
@@ -74,7 +75,7 @@ def across(looked: Search, side: NDArray[np.int8]) -> near.Pairs:
 
 
 def certificate(
-    looked: Search, side: NDArray[np.int8], random_side: BoolArray, *, lineage_known: bool
+    looked: Search, side: NDArray[np.int8], random_side: BoolArray, *, lineage_known: bool, mended: int = 0
 ) -> dict[str, Any]:
     """Count the near-duplicates that lie on different sides, and show how near the sides come otherwise.
 
@@ -83,7 +84,8 @@ def certificate(
     rows the join is exact and shares nothing with the split's own search; beyond, `method` says that the search ran
     again with other hash seeds and may miss a pair. Nearest neighbours are searched for up to 1,000 rows a side among
     up to 50,000; `highest` is the highest similarity that either of the two found, so where not all rows were
-    compared, as `compared` tells, one below the threshold may be missed.
+    compared, as `compared` tells, one below the threshold may be missed. `mended` is the number of pairs that this check
+    found at first and that were tied since.
 
     >>> import polars as pl
     >>> looked = search(pl.Series(["where is my parcel", "where is my parcel?", "cancel my plan"]))
@@ -112,7 +114,8 @@ def certificate(
         "nearest": {"validation_to_train": _quantiles(outward), "train_to_train": _quantiles(inward)},
         "random_split_leaks": {"rows": leaking, "share": round(leaking / max(int((plain > 0).sum()), 1), 4)},
         "lineage": "known" if lineage_known else "unknown",
-        "words": WORDS[lineage_known],
+        "mended": mended,
+        "words": WORDS[lineage_known] + (MENDED.format(mended) if mended else ""),
     }
 
 

@@ -132,8 +132,11 @@ class Dataset:
             "why": why,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        with (self.path / "decisions.jsonl").open("ab") as file:
-            file.write(orjson.dumps(decision) + b"\n")
+        path = self.path / "decisions.jsonl"
+        before = path.read_bytes() if path.exists() else b""
+        apart = b"\n" if before and not before.endswith(b"\n") else b""  # an editor may leave the last line open
+        with path.open("ab") as file:
+            file.write(apart + orjson.dumps(decision) + b"\n")
         return decision
 
     def fates(self) -> pl.DataFrame:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INSIDE = ".tuneset"
+WRITING, REPLACED = "writing-", "replaced-"
 SIDES = ("train", "validation", "test")
 # Fixed, so that the bytes do not depend on how many threads made the frame.
 ROW_GROUP = 131_072
@@ -70,19 +71,14 @@ class Folder(NamedTuple):
     def table(self, stage: str, name: str) -> pl.DataFrame | None:
         """Read one of a stage's tables; None where there is none."""
         path = self.stage(stage) / f"{name}.parquet"
-        return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None
+        return pl.read_parquet(path) if path.exists() else None
 
     def outcome(self, stage: str, facts: dict[str, Any]) -> Outcome:
         """Read back what a finished stage left."""
-        tables = {
-            path.stem: pl.read_parquet(path)
-            for path in sorted(self.stage(stage).glob("*.parquet"))
-            if path.stem not in ("examples", "findings")
-        }
-        examples, findings = self.table(stage, "examples"), self.table(stage, "findings")
-        if examples is None or findings is None:
+        tables = {path.stem: pl.read_parquet(path) for path in sorted(self.stage(stage).glob("*.parquet"))}
+        if not {"examples", "findings"} <= set(tables):
             raise RunError("a stage's files are missing", str(self.stage(stage)), "remove that folder and run again")
-        return Outcome(examples, findings, facts["facts"], tables)
+        return Outcome(tables.pop("examples"), tables.pop("findings"), facts["facts"], tables)
 
     def findings(self) -> pl.DataFrame:
         """Read the findings of all stages, with the stage that said them."""
@@ -114,12 +110,12 @@ class Folder(NamedTuple):
 def write_stage(
     folder: Folder, stage: str, key: str, outcome: Outcome, earlier: tuple[str, pl.DataFrame] | None
 ) -> str:
-    """Write a stage under a temporary name, then rename it; return the hash of its examples.
+    """Write a stage under a temporary name, then rename it; return the hash of what it leaves.
 
     Where the examples are those of the stage before (`earlier`: its name and examples) the file is linked, not written
     again.
     """
-    final, passing = folder.stage(stage), folder.inside / f"writing-{stage}"
+    final, passing = folder.stage(stage), folder.inside / f"{WRITING}{stage}"
     shutil.rmtree(passing, ignore_errors=True)
     passing.mkdir(parents=True)
     examples = passing / "examples.parquet"
@@ -130,10 +126,13 @@ def write_stage(
     _parquet(outcome.findings, passing / "findings.parquet")
     for name, table in outcome.tables.items():
         _parquet(table, passing / f"{name}.parquet")
-    digest = file_hash(examples)
-    write(passing / "stage.json", to_json({"key": key, "examples": digest, "facts": outcome.facts}))
-    shutil.rmtree(final, ignore_errors=True)
+    digest = hash_of(file_hash(examples), file_hash(passing / "findings.parquet"))
+    write(passing / "stage.json", to_json({"key": key, "digest": digest, "facts": outcome.facts}))
+    replaced = folder.inside / f"{REPLACED}{stage}"
+    if final.exists():  # moved aside, not removed: it may hold the sides that every later run keeps
+        final.rename(replaced)
     passing.rename(final)
+    shutil.rmtree(replaced, ignore_errors=True)
     return digest
 
 
@@ -204,9 +203,15 @@ def write_manifest(folder: Folder, about: dict[str, Any]) -> None:
 
 
 def clear_unfinished(folder: Folder) -> None:
-    """Remove what a killed run left half written."""
-    for path in folder.inside.glob("writing-*"):
+    """Remove what a killed run left half written, and put back what it had only moved aside."""
+    for path in folder.inside.glob(f"{WRITING}*"):
         shutil.rmtree(path, ignore_errors=True)
+    for path in folder.inside.glob(f"{REPLACED}*"):
+        final = folder.stage(path.name.removeprefix(REPLACED))
+        if final.exists():
+            shutil.rmtree(path)
+        else:
+            path.rename(final)
     for path in [*folder.path.glob(".*.writing"), *folder.inside.glob(".*.writing")]:
         path.unlink(missing_ok=True)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 from hashlib import blake2b
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Action = Literal["drop", "edit", "none"]
 When = Literal["default", "on-accept"]
@@ -174,3 +178,34 @@ def _answer(labels: str, template: str) -> str | None:
         lambda found: value if isinstance(value := values[found[1]], str) else json.dumps(value, ensure_ascii=False),
         template,
     )
+
+
+def conversations(messages: pl.Series) -> pl.DataFrame:
+    """Read `text` and `label` out of conversations (JSON lists of messages).
+
+    >>> conversations(pl.Series(['[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]'])).row(0)
+    ('hi', 'hello')
+    """
+    read = [turns_say(orjson.loads(value)) for value in messages.to_list()]
+    return pl.DataFrame(read, schema={"text": pl.String, "label": pl.String}, orient="row")
+
+
+def turns_say(turns: Sequence[Any]) -> tuple[str, str | None]:
+    """Return what the user's turns say, a line each, and what the assistant says last (None where it says nothing).
+
+    >>> turns_say([{"role": "user", "content": [{"type": "text", "text": "hi"}]}])
+    ('hi', None)
+    """
+    turns = [turn for turn in turns if isinstance(turn, dict)]
+    said = [_content(turn) for turn in turns if turn.get("role") == "user"]
+    answered = [_content(turn) for turn in turns if turn.get("role") == "assistant"]
+    return "\n".join(said), (answered[-1] or None) if answered else None
+
+
+def _content(turn: Mapping[str, Any]) -> str:
+    """Return a turn's words: its content, or the text parts of it."""
+    content = turn.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""

@@ -262,7 +262,7 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
                 done = None
             outcome = job.folder.outcome(stage, done) if done else stages.RUN[stage](context)
         earlier = (STAGES[number - 1], before[STAGES[number - 1]].examples) if number else None
-        hashes[stage] = done["examples"] if done else write_stage(job.folder, stage, key, outcome, earlier)
+        hashes[stage] = done["digest"] if done else write_stage(job.folder, stage, key, outcome, earlier)
         before[stage] = outcome
         timings[stage] = round(time.perf_counter() - started, 3)
         rows = earlier[1].height if earlier else outcome.examples.height

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 import polars as pl
 
 from tuneset import model
-from tuneset.apply import apply, conversation
+from tuneset.apply import apply
 from tuneset.errors import unknown
 from tuneset.step import Scope, Step, page, rule_of, run
 
@@ -63,7 +63,7 @@ def _example(given: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(model.EXAMPLES)
     row |= {"text": "", "label": "A", "source": "test", "groups": [], "origin": "{}", "extra": "{}"}
     if given.get("messages"):
-        row |= conversation(pl.Series([given["messages"]])).row(0, named=True)
+        row |= model.conversations(pl.Series([given["messages"]])).row(0, named=True)
     else:
         row["labels"] = json.dumps({"category": given.get("label", "A")}, ensure_ascii=False)
     return row | dict(given)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from tuneset.sources.columns import Columns
 from tuneset.sources.files import expand
-from tuneset.sources.rows import Read, peek, read
+from tuneset.sources.rows import Read, read
 
-__all__ = ["Columns", "Read", "expand", "peek", "read"]
+__all__ = ["Columns", "Read", "expand", "read"]

@@ -100,15 +100,6 @@ def read(  # noqa: PLR0913
     return Read(examples, model.as_findings(findings), columns, task, said, cells.head(_PREVIEW))
 
 
-def peek(inputs: Any, **options: Any) -> Read:
-    """Read as `read` does, to look at: nothing is written.
-
-    >>> peek([{"text": "a", "label": "b"}]).said[-1]
-    'text is text, label is label (guessed)'
-    """
-    return read(inputs, **options)
-
-
 class _Made(NamedTuple):
     rows: pl.DataFrame  # EXAMPLES without id and source, and row, at ("orders.csv:17"), why, raw
     task: str

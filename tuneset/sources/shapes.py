@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 import polars as pl
 
+from tuneset import model
 from tuneset.errors import InputError
 
 Message = dict[str, Any]
@@ -102,11 +103,9 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     turns = _TURNS[shape.kind](cells, shape.keys)
     if isinstance(turns, str):
         return _Row(None, None, None, extra, turns, tools=False)
-    said = "\n".join(_content(turn) or "" for turn in turns if turn.get("role") == "user")
-    answers = [turn for turn in turns if turn.get("role") == "assistant"]
-    label = _content(answers[-1]) if answers else None
-    tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in answers)
-    return _Row(said, label or None, orjson.dumps(turns).decode(), extra, None, tools)
+    tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
+    text, label = model.turns_say(turns)
+    return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools)
 
 
 def _as_json(key: str, value: str | None) -> Any:
@@ -120,15 +119,6 @@ def _loads(value: str | None) -> Any:
         return orjson.loads(value) if value else None
     except orjson.JSONDecodeError:
         return None
-
-
-def _content(turn: Message) -> str | None:
-    """Return what a turn says: its content, or the text parts of it."""
-    content = turn.get("content")
-    if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-        return "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else None
 
 
 def _chat(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
