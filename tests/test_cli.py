@@ -148,33 +148,22 @@ def test_a_full_disk_gives_three_lines_and_the_run_goes_on_where_it_stopped(tmp_
 
 
 def test_a_run_folder_that_may_not_be_written_is_three_lines():
-    import tuneset
-
-    tmp_path = Path(tempfile.mkdtemp())  # not pytest's: only its owner may enter that
-    shutil.copy(EXAMPLES / "customer_intent.csv", tmp_path / "in.csv")
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    tmp_path.chmod(0o755)
-    locked.chmod(0o555)
-    tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "warm")  # nobody may read the modules: import them all now
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = "nothing was refused"
-        try:
-            if os.geteuid() == 0:
-                os.setgid(65534)
-                os.setuid(65534)
-            tuneset.prepare(tmp_path / "in.csv", out=locked / "out")
-        except tuneset.TunesetError as error:
-            said = str(error)
-        finally:
-            os.write(writer, said.encode())
-            os._exit(0)
-    os.waitpid(child, 0)
-    said = os.read(reader, 10_000).decode()
-    assert "Permission denied" in said
-    assert len(said.splitlines()) == 3
+    folder = Path(tempfile.mkdtemp())  # not pytest's: only its owner may enter that
+    shutil.copy(EXAMPLES / "customer_intent.csv", folder / "in.csv")
+    (folder / "locked").mkdir()
+    folder.chmod(0o755)
+    (folder / "locked").chmod(0o555)
+    script = (
+        "import os, tuneset\n"
+        "tuneset.prepare('in.csv', out='warm')\n"  # nobody may read the modules: import them all before
+        "if os.geteuid() == 0:\n    os.setgid(65534); os.setuid(65534)\n"
+        "try:\n    tuneset.prepare('in.csv', out='locked/out')\n"
+        "except tuneset.TunesetError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    shutil.rmtree(folder)
+    assert "Permission denied" in done.stdout
+    assert len(done.stdout.splitlines()) == 3
 
 
 def test_no_color_and_a_pipe_give_plain_text(run):

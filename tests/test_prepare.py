@@ -233,6 +233,38 @@ def test_accepting_a_near_duplicate_merges_it(tmp_path):
     assert tuneset.prepare(run.path).summary["balance"]["merged"] == 1
 
 
+def test_another_share_is_drawn_only_when_it_is_asked_for(tmp_path):
+    write(tmp_path / "in.csv", paraphrased(100))
+    first = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out")
+    second = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out", validation=0.4)
+    assert sides(second) == sides(first)
+    assert any("--resplit" in action["command"] for action in second.summary["next"])
+    assert tuneset.prepare(first.path, resplit=True).summary["sides"]["validation"] == 40
+
+
+def test_near_duplicates_are_merged_where_the_recipe_says_so(tmp_path):
+    rows = [
+        *paraphrased(30),
+        *({"inquiry": f"when will my new card {verb}?", "category": "c0"} for verb in ("arrive", "arive")),
+    ]
+    write(tmp_path / "in.csv", rows)
+    plan = '[[sources]]\npaths = ["%s"]\n[dedupe.near-duplicate]\ndrop = true\n' % (tmp_path / "in.csv")
+    (tmp_path / "recipe.toml").write_text('[dedupe]\nsteps = ["exact-duplicate", "near-duplicate"]\n' + plan)
+    run = tuneset.prepare(tmp_path / "recipe.toml", out=tmp_path / "out")
+    assert run.summary["balance"]["merged"] == 1
+    gone = run.fates().filter(pl.col("fate") == "merged")
+    assert gone["rule"].to_list() == ["near-duplicate"]
+
+
+def test_a_recipe_for_another_input_is_refused_in_a_run_folder(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path / f"{name}.csv", paraphrased(30))
+    tuneset.prepare(tmp_path / "one.csv", out=tmp_path / "out")
+    (tmp_path / "recipe.toml").write_text(f'[[sources]]\npaths = ["{tmp_path / "two.csv"}"]\n')
+    with pytest.raises(TunesetError, match="made from"):
+        tuneset.prepare(tmp_path / "recipe.toml", out=tmp_path / "out")
+
+
 def test_groups_named_by_the_user_stay_on_one_side(tmp_path):
     rows = [row | {"customer": f"k{number // 3}"} for number, row in enumerate(paraphrased(120))]
     write(tmp_path / "in.csv", rows)

@@ -172,16 +172,13 @@ def _job(source: Any, out: Path | None, given: dict[str, dict[str, Any]]) -> Job
     if path is not None and path.suffix == ".toml" and path.is_file():
         planned = recipe.read(path)
         folder = Folder(out or path.with_name(f"{path.stem}-tuneset"))
+        _refuse_others(folder, planned.sources)
         return Job(folder, _changed(planned, given))
     paths = _paths(source)
     table = source if paths is None else None
     folder = Folder(out or _beside(paths))
     spec = recipe.Source(kind="table", name="table") if paths is None else recipe.Source(paths=paths)
-    planned = Recipe(sources=[spec])
-    if (folder.path / "recipe.toml").exists() and folder.is_run():
-        planned = _same_source(_own_recipe(folder), spec, folder)
-    elif folder.path.exists() and not folder.is_run() and any(folder.path.iterdir()):
-        raise RunError("this folder holds other things", str(folder.path), "give an empty or a new folder with --out")
+    planned = _refuse_others(folder, [spec]) or Recipe(sources=[spec])
     return Job(folder, _changed(planned, given), table)
 
 
@@ -209,15 +206,25 @@ def _own_recipe(folder: Folder) -> Recipe:
     return recipe.read(path)
 
 
-def _same_source(own: Recipe, spec: recipe.Source, folder: Folder) -> Recipe:
-    """Go on with a folder's own recipe, unless it was made from another input."""
-    made_from = [(each.kind, [str(Path(path).resolve()) for path in each.paths]) for each in own.sources]
-    if made_from != [(spec.kind, [str(Path(path).resolve()) for path in spec.paths])]:
+def _refuse_others(folder: Folder, wanted: Sequence[recipe.Source]) -> Recipe | None:
+    """Go on with a folder's own recipe, if it has one; refuse a folder of another input or of other things."""
+    if not folder.is_run():
+        if folder.path.exists() and any(folder.path.iterdir()):
+            raise RunError("this folder holds other things", str(folder.path), "give a new folder with --out")
+        return None
+    if not (folder.path / "recipe.toml").exists():  # killed before it had read anything
+        return None
+    own = _own_recipe(folder)
+    if _inputs(own.sources) != _inputs(wanted):
         named = ", ".join(path for each in own.sources for path in each.paths) or "a table"
         raise RunError(
             f"this folder was made from {named}", str(folder.path), "give another folder with --out, or remove this one"
         )
     return own
+
+
+def _inputs(sources: Sequence[recipe.Source]) -> list[tuple[str, list[str]]]:
+    return [(each.kind, [str(Path(path).resolve()) for path in each.paths]) for each in sources]
 
 
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:

@@ -285,6 +285,11 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
     few = balance["kept"] if balance["kept"] < FEW_ROWS else 0
     many = balance["dropped"] if balance["dropped"] * 10 > balance["in"] else 0
     checks = [
+        (
+            _stuck(summary),
+            "example",
+            f"on the sides of an earlier run: validation is not {split['validation']:.0%} of all.",
+        ),
         (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
         (few, "example", "in all: 100 are a start."),
         (rare, "label value", f"with fewer than {RARE} examples."),
@@ -293,6 +298,12 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
         (split["conflicts"], "example", "on different sides by an earlier run, and tied now."),
     ]
     return [f"{counted(count, noun)} {words}" for count, noun, words in checks if count]
+
+
+def _stuck(summary: Mapping[str, Any]) -> int:
+    """Count the examples whose earlier sides keep validation from the share that is asked for now."""
+    share = summary["sides"]["validation"] / max(summary["balance"]["kept"], 1)
+    return int(summary["split"]["placed_before"]) if abs(share - summary["split"]["validation"]) > OFF else 0
 
 
 def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
@@ -314,6 +325,12 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
             summary["split"]["conflicts"],
             f"Draw the split anew: {counted(summary['split']['conflicts'], 'tied example')} on different sides",
             "A twin across the sides makes the validation score too good.",
+            f"tuneset prepare {run} --resplit",
+        ),
+        (
+            _stuck(summary),
+            "Draw the split anew for the share you ask for",
+            "Every example keeps its side until you say otherwise.",
             f"tuneset prepare {run} --resplit",
         ),
         (
