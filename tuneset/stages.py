@@ -432,9 +432,10 @@ def says(stage: str, outcome: Outcome, rows_before: int) -> str:
     if stage == "format":
         return ", ".join(facts["files"])
     if stage == "check":
-        found = facts["errors"] + facts["warnings"]
+        found = {"errors": facts["errors"], "warnings": facts["warnings"]}
+        said = " · ".join(f"{number:,} {word}" for word, number in found.items() if number)
         lines = f"{facts['lines']:,} lines"
-        return f"{found:,} problems in {lines}" if found else f"{lines} follow the rules of {facts['target']}"
+        return f"{said} in {lines}" if said else f"{lines} follow the rules of {facts['target']}"
     counts = {
         "out": rows_before - outcome.examples.height,
         "repaired": outcome.findings.filter(pl.col("action") == "edit")["example"].n_unique(),

@@ -123,7 +123,7 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
 def _first_example(screen: Console, first: Mapping[str, Any]) -> None:
     screen.print(Text("  The first example, as the model will read it", style="dim"))
     for turn in first.get("messages", [])[:6]:
-        content = turn.get("content")
+        content = turn.get("content") or turn.get("tool_calls")
         shown = content if isinstance(content, str) else orjson.dumps(content).decode()
         screen.print(Text.assemble((f"    {turn.get('role', '?'):<10}", "bold"), plain(shown, 100)))
     screen.print()
