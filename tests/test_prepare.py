@@ -276,6 +276,16 @@ def test_groups_named_by_the_user_stay_on_one_side(tmp_path):
     assert placed.height == 120
 
 
+def test_the_recipe_says_which_lineage_ties(tmp_path):
+    rows = [row | {"customer": f"k{number // 3}", "shop": "one"} for number, row in enumerate(paraphrased(60))]
+    write(tmp_path / "in.csv", rows)
+    source = f'[[sources]]\npaths = ["{tmp_path / "in.csv"}"]\ngroups = ["customer", "shop"]\n'
+    for name, tie, groups in (("all", "", 1), ("some", '[split]\ntie = ["customer"]\n', 20)):
+        (tmp_path / f"{name}.toml").write_text(tie + source)
+        run = tuneset.prepare(tmp_path / f"{name}.toml", out=tmp_path / name)
+        assert run.summary["split"]["groups"] == groups
+
+
 def test_a_test_side_is_written_where_it_is_asked_for(tmp_path):
     write(tmp_path / "in.csv", paraphrased(200))
     run = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out", test=0.1)

@@ -74,6 +74,7 @@ class Split(Part):
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.2
     test: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stratify: list[str] = []
+    tie: list[str] = ["*"]  # kinds of lineage that keep rows together, as "thread" or a --group column; "*" is all
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
     previous: str | None = None
@@ -175,7 +176,7 @@ def parse(values: Mapping[str, Any], where: str) -> Recipe:
     ...
     tuneset.errors.RecipeError: unknown key 'split.validaton'
       at   recipe.toml
-      try  'validation' (there are: previous, seed, stratify, test, threshold, validation)
+      try  'validation' (there are: previous, seed, stratify, test, threshold, tie, validation)
     """
     try:
         recipe = Recipe.model_validate(values)

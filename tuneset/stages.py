@@ -287,6 +287,8 @@ def tied(context: Context, examples: pl.DataFrame) -> tuple[NDArray[np.int64], N
         found = near.pairs(near.sets(examples["text"]), threshold=spec.threshold, seed=spec.seed)
         left, right = found.left, found.right
     lineage = examples.select("groups", row=pl.int_range(pl.len())).explode("groups").drop_nulls()
+    if "*" not in spec.tie:
+        lineage = lineage.filter(pl.col("groups").str.split(":").list.first().is_in(spec.tie))
     keys = lineage["groups"].rank("dense").cast(pl.Int64).to_numpy() - 1 + examples.height
     return np.concatenate([left, lineage["row"].to_numpy()]), np.concatenate([right, keys])
 
