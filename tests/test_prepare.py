@@ -233,6 +233,27 @@ def test_accepting_a_near_duplicate_merges_it(tmp_path):
     assert tuneset.prepare(run.path).summary["balance"]["merged"] == 1
 
 
+def test_a_row_that_is_mended_in_the_source_keeps_its_side(tmp_path):
+    rows = paraphrased(100)
+    write(tmp_path / "in.csv", [row | {"inquiry": f"<p>{row['inquiry']}</p>"} for row in rows[:50]] + rows[50:])
+    first = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out").examples()
+    write(tmp_path / "in.csv", rows)
+    second = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out").examples()
+    assert dict(second.select("text", "side").iter_rows()) == dict(first.select("text", "side").iter_rows())
+
+
+def test_a_missing_label_is_given_by_a_person(tmp_path):
+    write(tmp_path / "in.csv", [*paraphrased(30), {"inquiry": "where is it", "category": None}])
+    run = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out")
+    finding = run.findings("missing-label")["id"][0]
+    for verdict, after in (("reject", None), ("edit", '{"kind": "c0"}'), ("edit", "c0")):
+        with pytest.raises(TunesetError):
+            run.decide(finding, verdict, after=after)
+    run.decide(finding, "edit", after='{"category": "c0"}')
+    given = tuneset.prepare(run.path).examples().filter(text="where is it")
+    assert given["label"].to_list() == ['{"category": "c0"}']
+
+
 def test_another_share_is_drawn_only_when_it_is_asked_for(tmp_path):
     write(tmp_path / "in.csv", paraphrased(100))
     first = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out")

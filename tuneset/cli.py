@@ -67,12 +67,12 @@ def _refused(error: OSError) -> TunesetError:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="tuneset %(version)s")
 def main() -> None:
-    r"""Prepare fine-tuning datasets for language models.
+    """Prepare fine-tuning datasets for language models.
 
     \b
     tuneset prepare dataset.csv     files that a trainer accepts, a verdict and a report
     tuneset peek dataset.csv        what would be read, without writing anything
-    """
+    """  # noqa: D301 - click takes the backspace for "keep these lines"
     sys.excepthook = _bug
 
 
@@ -154,9 +154,9 @@ def init(inputs: tuple[str, ...], out: str, **options: Any) -> None:
 @main.command()
 @click.argument("run", type=click.Path())
 @click.option("--rule", help="Only this rule's.")
-@click.option("--limit", type=int, default=20, show_default=True, help="How many to show; 0 for all.")
+@click.option("--limit", type=click.IntRange(min=0), help="How many to show: 20, with --json all; 0 for all.")
 @as_json
-def findings(run: str, rule: str | None, limit: int, as_json: bool) -> None:
+def findings(run: str, rule: str | None, limit: int | None, as_json: bool) -> None:
     """List what was found in RUN, what waits for an answer first."""
     from tuneset import Dataset, terminal
 

@@ -93,8 +93,16 @@ class Dataset:
         if rule is not None:
             said = said.filter(pl.col("rule") == rule)
         everything = self.folder.table("get", "examples")
-        texts = everything.select(example="id", text="text", label="label") if everything is not None else None
-        shown = said.join(texts, on="example", how="left", maintain_order="left") if texts is not None else said
+        if everything is None:
+            raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
+        texts = everything.select("id", "text", "label")
+        shown = said.join(texts, left_on="example", right_on="id", how="left", maintain_order="left").join(
+            texts.select("id", twin_text="text"),
+            left_on=pl.col("others").list.first(),
+            right_on="id",
+            how="left",
+            maintain_order="left",
+        )
         return shown.sort(
             pl.col("state").replace_strict({"waiting": 0, "applied": 1}, default=2, return_dtype=pl.Int8),
             "rule",
@@ -125,7 +133,7 @@ class Dataset:
         row = found.row(0, named=True)
         decision = {
             "finding": row["id"],
-            "verdict": _checked_verdict(verdict, after, row),
+            "verdict": self._checked_verdict(verdict, after, row),
             "after": after if verdict == "edit" else None,
             "saw": model.seen(found)[0],
             "by": by or getpass.getuser(),
@@ -146,15 +154,30 @@ class Dataset:
             raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
         return fates(everything, settle(self._said(), self.folder.decisions()), kept["id"])
 
+    def _checked_verdict(self, verdict: str, after: str | None, finding: dict[str, Any]) -> str:
+        """Refuse an answer that could not be carried out."""
+        where = f"finding {finding['id'][:8]} ({finding['rule']})"
+        if finding["rule"] == "unreadable-row":
+            raise RecipeError("this row was never read", where, "mend its line in the source and prepare again")
+        if finding["rule"] == "missing-label" and verdict == "reject":
+            raise RecipeError("an example without an answer cannot be kept", where, "edit it: --after gives the answer")
+        _check_verdict(verdict, after, finding)
+        everything = self.folder.table("get", "examples")
+        if verdict == "edit" and finding["field"] == "/labels" and everything is not None:
+            wanted = orjson.loads(everything.filter(id=finding["example"])["labels"][0] or "{}")
+            if set(orjson.loads(after or "{}")) != set(wanted):
+                raise RecipeError("not the label columns", where, f"a JSON object with {', '.join(wanted)}")
+        return verdict
+
     def _said(self) -> pl.DataFrame:
         return self.folder.findings()
 
 
-def _checked_verdict(verdict: str, after: str | None, finding: dict[str, Any]) -> str:
+def _check_verdict(verdict: str, after: str | None, finding: dict[str, Any]) -> None:
     if verdict not in ("accept", "reject", "edit"):
         raise unknown("verdict", verdict, ("accept", "reject", "edit"), "decide")
     if verdict != "edit":
-        return verdict
+        return
     where = f"finding {finding['id'][:8]} ({finding['field']})"
     if after is None:
         raise RecipeError("an edit needs the new value", where, "--after VALUE")
@@ -168,4 +191,3 @@ def _checked_verdict(verdict: str, after: str | None, finding: dict[str, Any]) -
             raise RecipeError(f"not JSON: {error}", where, """--after '{"category": "…"}'""") from error
         if not isinstance(value, wanted):
             raise RecipeError("not the right shape", where, f"a JSON {'object' if wanted is dict else 'list'}")
-    return verdict

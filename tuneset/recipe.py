@@ -109,7 +109,8 @@ class Recipe(Part):
         tables = part.model_extra or {}
         for name in tables:
             if name not in part.steps:
-                raise unknown("step or key", name, [*part.steps, "steps"], f"recipe.toml [{stage}]")
+                what = f"{name!r} has parameters, but is not one of the steps"
+                raise RecipeError(what, f"[{stage}] steps", f"add it to the steps, or remove [{stage}.{name}]")
         return [_build(name, tables.get(name, {}), f"recipe.toml [{stage}.{name}]") for name in part.steps]
 
 
@@ -209,6 +210,8 @@ def _build(name: str, table: Any, where: str) -> step.Step:
     made = _imported(str(use), where) if use else steps().get(name)
     if made is None:
         raise unknown("step", name, steps(), where)
+    if not hasattr(made, "__dataclass_fields__"):
+        raise RecipeError(f"{name} is not a step: a step is a frozen dataclass", where, "see docs/steps.md")
     defaults = {field.name: field.default for field in dataclasses.fields(made)}  # type: ignore[arg-type]
     for key, value in given.items():
         if key not in defaults:
@@ -251,9 +254,9 @@ def _explained(error: ValidationError, where: str) -> RecipeError:
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return unknown("key", path, _keys(first["loc"][:-1]), where)
-    return RecipeError(
-        f"{path} = {first['input']!r}: {first['msg'].lower()}", where, "tuneset init writes a recipe that fits"
-    )
+    given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
+    said = first["msg"].removeprefix("Value error, ").lower()
+    return RecipeError(f"{path}{given}: {said}", where, "tuneset init writes a recipe that fits")
 
 
 def _keys(path: Iterable[int | str]) -> list[str]:

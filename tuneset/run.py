@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset import __version__, recipe, sources, stages
 from tuneset.dataset import Dataset
-from tuneset.errors import InputError, RunError, TunesetError
+from tuneset.errors import InputError, RecipeError, RunError, TunesetError
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
@@ -171,6 +171,8 @@ def _job(source: Any, out: Path | None, given: dict[str, dict[str, Any]]) -> Job
         return Job(folder, _changed(_own_recipe(folder), given), again=True)
     if path is not None and path.suffix == ".toml" and path.is_file():
         planned = recipe.read(path)
+        if not planned.sources:
+            raise RecipeError("this recipe names no sources", str(path), "tuneset init FILE writes one that does")
         folder = Folder(out or path.with_name(f"{path.stem}-tuneset"))
         _refuse_others(folder, planned.sources)
         return Job(folder, _changed(planned, given))

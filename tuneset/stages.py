@@ -11,7 +11,7 @@ import polars as pl
 from tuneset import __version__, model, near, sources, step
 from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
-from tuneset.errors import InputError, RecipeError
+from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, filled
 from tuneset.split import Sides, balance, bridging, draw, place, strata_of
@@ -224,6 +224,7 @@ def split(context: Context) -> Outcome:
             "id": kept["id"],
             "side": pl.Series(np.array(SIDES)[sides.side], dtype=pl.String),
             "group": kept["id"].gather(groups),
+            "content": _content(kept),
         }
     )
     sizes = np.bincount(groups, minlength=1)
@@ -295,10 +296,12 @@ def tied(context: Context, examples: pl.DataFrame) -> tuple[NDArray[np.int64], N
 
 def earlier_sides(context: Context) -> pl.DataFrame:
     """Read the sides that must be kept: this run's own, or else those of the run that the recipe names."""
-    nothing = pl.DataFrame(schema={"id": pl.String, "side": pl.String, "group": pl.String})
+    nothing = pl.DataFrame(schema=dict.fromkeys(("id", "side", "group", "content"), pl.String))
     if context.resplit:
         return nothing
     named = context.recipe.split.previous
+    if named and not Folder(Path(named)).is_run():
+        raise RunError("this is not a run folder", f"--previous {named}", "give the folder that an earlier run made")
     folders = [context.folder] + ([Folder(Path(named))] if named else [])
     found = [table for folder in folders if (table := folder.table("split", "split")) is not None]
     return pl.concat([nothing, *found]).unique("id", keep="first", maintain_order=True)
@@ -306,9 +309,29 @@ def earlier_sides(context: Context) -> pl.DataFrame:
 
 def _placed_before(examples: pl.DataFrame, earlier: pl.DataFrame) -> NDArray[np.int8]:
     """Code each example's earlier side: 0 train, 1 validation, 2 test, -1 new."""
-    placed = examples.select("id").join(earlier, on="id", how="left", maintain_order="left")
+    if earlier.is_empty():
+        return np.full(examples.height, -1, np.int8)
+    by_id, by_content = (
+        earlier.select("id", "side"),
+        earlier.select("content", again="side").unique("content", keep="first"),
+    )
+    placed = (
+        examples.select("id", content=_content(examples))
+        .join(by_id, on="id", how="left", maintain_order="left")
+        .join(by_content, on="content", how="left", maintain_order="left")
+    )
     codes = {side: number for number, side in enumerate(SIDES)}
-    return placed["side"].replace_strict(codes, default=-1, return_dtype=pl.Int8).to_numpy()
+    return (
+        placed.select(pl.coalesce("side", "again").replace_strict(codes, default=-1, return_dtype=pl.Int8))
+        .to_series()
+        .to_numpy()
+    )
+
+
+def _content(examples: pl.DataFrame) -> pl.Series:
+    """Hash what is left after cleaning: a row that was mended in the source has a new id and keeps its side by this."""
+    said = pl.concat_str(pl.col("text", "label", "messages").fill_null(""), separator="\x00")
+    return model.digest(examples.select(said).to_series())
 
 
 def _with_absent(table: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:

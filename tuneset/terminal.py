@@ -162,8 +162,9 @@ def written(path: Path) -> None:
     console().print(f"  {path} holds every default. Edit it, then: tuneset prepare {path}")
 
 
-def found(findings: pl.DataFrame, run: str, limit: int, *, as_json: bool) -> None:
-    """Print findings, what waits for an answer first."""
+def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool) -> None:
+    """Print findings, what waits for an answer first, each with its twin or what it changes."""
+    limit = (0 if as_json else 20) if limit is None else limit
     shown = findings.head(limit) if limit else findings
     if as_json:
         print_json({"total": findings.height, "findings": shown.to_dicts()})
@@ -173,6 +174,9 @@ def found(findings: pl.DataFrame, run: str, limit: int, *, as_json: bool) -> Non
         score = f"  {row['score']:.2f}" if row["score"] is not None else ""
         screen.print(Text.assemble((row["id"][:8], "cyan"), f"  {row['rule']}  ", (row["state"], "dim"), score))
         screen.print(Text("          ") + plain(row["text"], 120))
+        for name, value in (("twin", row["twin_text"]), ("before", row["before"]), ("after", row["after"])):
+            if value is not None:
+                screen.print(Text(f"          {name:<7}", style="dim") + plain(value, 120))
         screen.print(Text("          ", style="dim") + plain(row["says"], 160))
     hidden = findings.height - shown.height
     more = f" ({hidden:,} more: --limit 0)" if hidden else ""

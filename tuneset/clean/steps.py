@@ -267,6 +267,8 @@ def _spoken(turns: list[Any]) -> list[tuple[dict[str, Any], str]]:
 
 def _drops(rule: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[list[Any]], str | None]) -> pl.DataFrame:
     """Say that the suspects go; a conversation only where its turns, looked at one by one, give a reason."""
+    column = "/labels" if rule == MissingLabel.rule else "/text"
+    field = pl.when(pl.col("messages").is_null()).then(pl.lit(column)).otherwise(pl.lit("/messages"))
     chats = {
         messages: judge(orjson.loads(messages)) for messages in suspects["messages"].drop_nulls().unique().to_list()
     }
@@ -278,7 +280,7 @@ def _drops(rule: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[li
     return (
         suspects.with_columns(reason=reason)
         .filter(pl.col("reason").is_not_null())
-        .select(rule=pl.lit(rule), example="id", action=pl.lit("drop"), says="reason", score=pl.lit(1.0))
+        .select(rule=pl.lit(rule), example="id", action=pl.lit("drop"), field=field, says="reason", score=pl.lit(1.0))
     )
 
 

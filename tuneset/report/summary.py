@@ -285,15 +285,16 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
     few = balance["kept"] if balance["kept"] < FEW_ROWS else 0
     many = balance["dropped"] if balance["dropped"] * 10 > balance["in"] else 0
     checks = [
-        (
-            _stuck(summary),
-            "example",
-            f"on the sides of an earlier run: validation is not {split['validation']:.0%} of all.",
-        ),
+        (_stuck(summary), "example", "on the sides of an earlier run, which are not the shares that you ask for now."),
         (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
         (few, "example", "in all: 100 are a start."),
         (rare, "label value", f"with fewer than {RARE} examples."),
         (split["uneven_classes"], "class", "more than 3 points off the wanted share, or on one side only."),
+        (
+            0 if split["validation"] else balance["kept"],
+            "example",
+            "and no validation side: nothing shows overfitting.",
+        ),
         (many, "row", "dropped, more than one in ten."),
         (split["conflicts"], "example", "on different sides by an earlier run, and tied now."),
     ]
@@ -302,18 +303,20 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
 
 def _stuck(summary: Mapping[str, Any]) -> int:
     """Count the examples whose earlier sides keep validation from the share that is asked for now."""
-    share = summary["sides"]["validation"] / max(summary["balance"]["kept"], 1)
-    return int(summary["split"]["placed_before"]) if abs(share - summary["split"]["validation"]) > OFF else 0
+    rows, split = max(summary["balance"]["kept"], 1), summary["split"]
+    off = (abs(summary["sides"][side] / rows - split[side]) > OFF for side in ("validation", "test"))
+    return int(split["placed_before"]) if any(off) else 0
 
 
 def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
     """Choose the three most useful things to do, each with its command."""
     rules = {each["rule"]: each for each in summary["rules"]}
     waiting = {rule: each["waiting"] for rule, each in rules.items()}
-    uneven = [each["column"] for each in summary["labels"][1:] if each["uneven"]]
+    stratified = summary["split"]["stratify"]
+    uneven = [each["column"] for each in summary["labels"] if each["uneven"] and each["column"] not in stratified]
     stratify = " ".join(f"--stratify {column}" for column in [*summary["split"]["stratify"], *uneven])
     unreadable = rules.get("unreadable-row", {"found": 0})["found"]
-    missing = rules.get("missing-label", {"found": 0})["found"]
+    missing = rules.get("missing-label", {"applied": 0})["applied"]
     choices = [
         (
             summary["check"]["errors"],
@@ -378,6 +381,8 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
         ),
     ]
     wanted = [(count, *rest) for count, *rest in choices if count]
+    if summary["verdict"]["level"] == "not-ready":
+        wanted = [choice for choice in wanted if choice[1] != "Train"]
     if summary["verdict"]["level"] == "ready":  # training comes first where nothing stands against it
         wanted.sort(key=lambda choice: choice[1] != "Train")
     return [{"words": words, "why": why, "command": command} for _, words, why, command in wanted[:3]]
