@@ -84,7 +84,7 @@ class Dataset:
 
         state: applied, waiting, overruled or settled; `stale` where a decision was made on something that has changed.
         """
-        said = settle(self._said(), self.folder.decisions())
+        said = settle(self.folder.findings(), self.folder.decisions())
         if rule is not None and rule not in said["rule"]:
             known = set(recipe.steps()) | {"unreadable-row", "bridges-splits"} | set(said["rule"])
             if rule not in known:
@@ -125,7 +125,7 @@ class Dataset:
         `finding` is its id or the first digits of it. The answer is appended to `decisions.jsonl` and takes effect when
         the run is prepared again. Returns the line that was written.
         """
-        said = self._said()
+        said = self.folder.findings()
         found = said.filter(pl.col("id").str.starts_with(finding)) if finding else said.clear()
         if found.height != 1:
             what = "no finding has this id" if found.is_empty() else f"{found.height} findings begin with this id"
@@ -152,7 +152,7 @@ class Dataset:
         everything, kept = self.folder.table("get", "examples"), self.folder.table("split", "examples")
         if everything is None or kept is None:
             raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
-        return fates(everything, settle(self._said(), self.folder.decisions()), kept["id"])
+        return fates(everything, settle(self.folder.findings(), self.folder.decisions()), kept["id"])
 
     def _checked_verdict(self, verdict: str, after: str | None, finding: dict[str, Any]) -> str:
         """Refuse an answer that could not be carried out."""
@@ -168,9 +168,6 @@ class Dataset:
             if set(orjson.loads(after or "{}")) != set(wanted):
                 raise RecipeError("not the label columns", where, f"a JSON object with {', '.join(wanted)}")
         return verdict
-
-    def _said(self) -> pl.DataFrame:
-        return self.folder.findings()
 
 
 def _check_verdict(verdict: str, after: str | None, finding: dict[str, Any]) -> None:

@@ -172,7 +172,7 @@ class EmptyText:
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which examples have nothing to read."""
         suspects = examples.filter(_is_blank("text"))
-        return _drops(self.rule, suspects, pl.lit("no text"), _asks_nothing)
+        return _drops(self.rule, "/text", suspects, pl.lit("no text"), _asks_nothing)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class MissingLabel:
         suspects = examples.filter(_is_blank("label") | blank_value)
         named = {labels: _unlabelled(labels) for labels in suspects["labels"].drop_nulls().unique().to_list()}
         says = pl.col("labels").replace_strict(named, default="no label", return_dtype=pl.String)
-        return _drops(self.rule, suspects, says, _answers_nothing)
+        return _drops(self.rule, "/labels", suspects, says, _answers_nothing)
 
 
 STEPS = (EncodingDamage, Markup, InvisibleCharacters, WhiteSpace, EmptyText, MissingLabel)
@@ -265,10 +265,11 @@ def _spoken(turns: list[Any]) -> list[tuple[dict[str, Any], str]]:
     return [(place, key) for place, key in (*contents, *parts) if isinstance(place.get(key), str)]
 
 
-def _drops(rule: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[list[Any]], str | None]) -> pl.DataFrame:
+def _drops(
+    rule: str, place: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[list[Any]], str | None]
+) -> pl.DataFrame:
     """Say that the suspects go; a conversation only where its turns, looked at one by one, give a reason."""
-    column = "/labels" if rule == MissingLabel.rule else "/text"
-    field = pl.when(pl.col("messages").is_null()).then(pl.lit(column)).otherwise(pl.lit("/messages"))
+    field = pl.when(pl.col("messages").is_null()).then(pl.lit(place)).otherwise(pl.lit("/messages"))
     chats = {
         messages: judge(orjson.loads(messages)) for messages in suspects["messages"].drop_nulls().unique().to_list()
     }
