@@ -162,14 +162,14 @@ CASES = [
         file("a.csv", table() + b"only text\n"),
         rows=4,
         unreadable=1,
-        says="a.csv:5: 1 field where the header has 2",
+        says="a.csv:5: 1 field where the first row has 2",
     ),
     Case(
         "a row with too many fields",
         file("a.csv", b"text,label\na, b, c\nWhere is it now?,track\n"),
         rows=2,
         unreadable=1,
-        says="a.csv:2: 3 fields where the header has 2",
+        says="a.csv:2: 3 fields where the first row has 2",
     ),
     Case(
         "many ragged rows",
@@ -229,7 +229,7 @@ CASES = [
     Case(
         "every row ragged",
         file("a.csv", b"text,label\n" + b"Where is it?;track\n" * 5),
-        error="1 field where the header has 2",
+        error="1 field where the first row has 2",
     ),
     Case(
         "blank lines between rows", file("a.csv", table().replace(b"\n", b"\n\n")), rows=3, says="4 blank lines skipped"
@@ -261,7 +261,25 @@ CASES = [
     Case(
         "no header",
         file("a.csv", b"Where is my parcel? I have been waiting for it for a whole week now,track\n" + table()[11:]),
+        rows=4,
+        says="there is no header: 'track' is data as in the rows below; the columns are named text and label",
+    ),
+    Case(
+        "no header, and a first row of which nothing comes again",
+        file("a.csv", b"Where is my parcel? I have been waiting for it for a whole week now,late\n" + table()[11:]),
         error="it is not clear which column is",
+    ),
+    Case(
+        "no header and a torn row",
+        file("a.csv", table(9)[11:] + b"x\n"),
+        rows=10,
+        unreadable=1,
+        says="a.csv:10: 1 field where the first row has 2",
+    ),
+    Case(
+        "no header, two cells of the first row the same",
+        file("a.csv", b"yes,yes\nno,yes\nyes,no\nno,no\n", text="column_1", labels=["column_2"]),
+        rows=4,
     ),
     Case("a column without a name", file("a.csv", b",text,label\n0,Where is it?,track\n1,Refund!,refund\n"), rows=2),
     Case(
@@ -384,6 +402,12 @@ CASES = [
         "thousands of different keys",
         file("a.jsonl", lines(*({f"key {n}": "a"} for n in range(1500)))),
         error="more than 1,000 different keys",
+    ),
+    Case(
+        "the names of ShareGPT in messages",
+        file("a.jsonl", lines(CHAT, {"messages": [{"from": "human", "value": "a b"}, {"from": "gpt", "value": "c"}]})),
+        rows=2,
+        says="1 conversation names who speaks as ShareGPT does",
     ),
     Case("messages that are text", file("a.jsonl", lines(CHAT, {"messages": "hello"})), rows=2, unreadable=1),
     Case("messages that are numbers", file("a.jsonl", lines(CHAT, {"messages": [1, 2]})), rows=2, unreadable=1),

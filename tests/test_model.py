@@ -32,11 +32,22 @@ def test_ids_never_change_between_versions():
     assert model.example_ids("files", pl.Series(["where is my order?"]))[0] == "e0bae88a5786027239bd99dc04d6e7d2"
 
 
-@given(st.dictionaries(words, st.one_of(words, st.lists(words, max_size=3)), min_size=1, max_size=3))
+values = st.one_of(words, st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False))
+
+
+@given(st.dictionaries(words, st.one_of(values, st.lists(values, max_size=3)), min_size=1, max_size=3))
 def test_the_answer_is_what_json_dumps_writes(labels):
     missing = any(value in ("", []) for value in labels.values())
     written = model.answers(pl.Series([json.dumps(labels)])).to_list()
     assert written == [None if missing else json.dumps(labels, ensure_ascii=False)]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_label"), [("false", True), ("0", True), ("0.0", True), ("null", False), ('""', False), ("[]", False)]
+)
+def test_false_and_nought_are_labels_and_nothing_is_none(value, is_label):
+    written = f'{{"urgent": {value}}}'
+    assert model.answers(pl.Series([written])).to_list() == [written if is_label else None]
 
 
 @pytest.mark.parametrize(

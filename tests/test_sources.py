@@ -16,10 +16,12 @@ from bad_inputs import packed, sheet
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import tuneset
 from tuneset import model
 from tuneset.errors import InputError, RecipeError
 from tuneset.sources import delimited, expand, read
 from tuneset.sources.encoding import decode
+from tuneset.sources.files import load
 
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data is absent: set TUNESET_DATA to its folder")
@@ -137,9 +139,116 @@ def test_numbers_in_json_stay_as_they_are_written(tmp_path):
     (tmp_path / "a.json").write_bytes(b"[" + row + b"]")
     for name in ("a.jsonl", "a.json"):
         examples = read(tmp_path / name).examples
-        assert examples["labels"][0] == '{"label": "1.10"}'
+        assert examples["labels"][0] == '{"label": 1.1}'  # as json.dumps writes it; a text keeps 1.10
         extra = {"big": "123456789012345678901234567890", "yes": "true", "none": None, "in": '{"x":1}'}
         assert orjson.loads(examples["extra"][0]) == extra
+
+
+TYPED = [
+    True,
+    False,
+    0,
+    3,
+    -7,
+    1.5,
+    1.10,
+    3.0,
+    1e16,
+    1e-07,
+    123456789012345678901234567890,
+    [1, 2],
+    [True],
+    {"n": 0.5},
+]
+
+
+@pytest.mark.parametrize("value", TYPED, ids=str)
+@pytest.mark.parametrize("kind", ["jsonl", "json", "dicts", "parquet", "stream", "pandas"])
+def test_a_label_is_written_as_json_dumps_writes_the_value_of_the_source(value, kind, tmp_path):
+    rows = [{"text": "one text", "kind": value}, {"text": "another", "kind": None}]
+    if kind in ("parquet", "stream", "pandas"):
+        if value == TYPED[10]:
+            rows[0]["kind"] = value = 1234567890123456789
+        frame = pl.DataFrame(rows)
+        data = frame.to_pandas() if kind == "pandas" and type(value) is not dict else frame
+        if kind == "pandas" and type(value) is int:
+            value = float(value)  # pandas has no missing whole number
+    else:
+        data = rows
+    if kind in ("jsonl", "json"):
+        data = "\n".join(map(json.dumps, rows)) if kind == "jsonl" else json.dumps(rows)
+        (tmp_path / "data").write_text(data)
+    if kind in ("parquet", "stream"):
+        (tmp_path / "data").write_bytes(packed(frame, kind))
+    got = read(data if kind in ("dicts", "pandas") else tmp_path / "data", labels=["kind"])
+    assert got.examples["label"].to_list() == [json.dumps({"kind": value}), None]
+    assert got.examples["labels"].to_list() == [json.dumps({"kind": value}), '{"kind": null}']
+
+
+def test_text_that_looks_like_a_number_stays_text_beside_numbers():
+    values = [3, "3", "true", True, "007", ["3"], '["3"]', "", None]
+    rows = [{"text": f"text {place}", "kind": value} for place, value in enumerate(values)]
+    expected = [None if value in ("", None) else json.dumps({"kind": value}) for value in values]
+    assert read(rows, labels=["kind"]).examples["label"].to_list() == expected
+    frame = pl.DataFrame({"text": ["a", "b"], "kind": ["3", "true"]})
+    assert read(frame, labels=["kind"]).examples["label"].to_list() == [
+        '{"kind": "3"}',
+        '{"kind": "true"}',
+    ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "excel"])
+def test_a_table_of_text_has_labels_of_text(kind, tmp_path):
+    frame = pl.DataFrame({"text": ["one text", "another", "more"], "label": ["007", "true", "1.50"]})
+    data = frame.write_csv().encode() if kind == "csv" else sheet(frame.columns, *map(list, frame.rows()))
+    (tmp_path / "data").write_bytes(data)
+    assert read(tmp_path / "data").examples["labels"].to_list() == [
+        '{"label": "007"}',
+        '{"label": "true"}',
+        '{"label": "1.50"}',
+    ]
+
+
+def test_what_json_cannot_write_is_text_and_no_number_is_no_label():
+    numpy = pytest.importorskip("numpy")
+    rows = [{"text": "a b", "label": float("nan")}, {"text": "c d", "label": float("inf")}]
+    for table in (rows, pl.DataFrame(rows)):
+        assert read(table).examples["label"].to_list() == [None, '{"label": "inf"}']
+    rows = [{"text": "a b", "label": value} for value in (numpy.bool_(True), numpy.int8(3), numpy.float32(0.1))]
+    assert [orjson.loads(label)["label"] for label in read(rows).examples["label"]] == [True, 3, 0.1]
+
+
+def test_an_answer_by_a_template_shows_true_as_json_does():
+    rows = [{"text": "a b", "urgent": True, "stars": 3}, {"text": "c d", "urgent": False, "stars": 0}]
+    got = read(rows, labels=["urgent", "stars"], answer="{urgent} {stars}")
+    assert got.examples["label"].to_list() == ["true 3", "false 0"]
+
+
+def test_true_and_false_and_numbers_go_through_the_whole_command(tmp_path):
+    words = ["parcel", "refund", "invoice", "card", "delay", "address", "password", "colour", "size", "voucher"]
+    rows = [
+        {"text": f"{first} and {second} {number}", "urgent": number % 3 == 0, "stars": number % 2}
+        for number, (first, second) in enumerate((a, b) for a in words for b in words if a < b)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run = tuneset.prepare(tmp_path / "a.jsonl", text="text", label=["urgent", "stars"], out=tmp_path / "out")
+    kept = [
+        json.loads(line)
+        for side in ("train", "validation")
+        for line in (run.path / f"{side}.jsonl").read_text().splitlines()
+    ]
+    answers = {json.loads(row["messages"][2]["content"])["urgent"] for row in kept}
+    assert answers == {True, False}
+    shown = {
+        each["column"]: {value["value"]: value["rows"] for value in each["values"]} for each in run.summary["labels"]
+    }
+    assert shown == {"urgent": {"true": 15, "false": 30}, "stars": {"1": 22, "0": 23}}
+    facts = json.loads((run.path / ".tuneset/04-split/stage.json").read_bytes())["facts"]
+    assert [(row["name"], row["rows"], row["validation"]) for row in facts["balance"]] == [
+        ("false", 30, 6),
+        ("true", 15, 3),
+    ]
+    assert run.summary["balance"]["dropped"] == 0
 
 
 FIELD = st.text(alphabet='ab",;\n\r\t é\x00', max_size=6)
@@ -218,7 +327,7 @@ def test_the_row_of_the_origin_is_the_line_in_the_file(tmp_path):
     (tmp_path / "a.csv").write_text('\ntext,label\n"one\ntwo",a\n\nthree,b\nfour\n')
     got = read(tmp_path / "a.csv")
     assert got.examples["origin"].to_list() == [f'{{"file": "a.csv", "row": {row}}}' for row in (3, 6, 7)]
-    assert got.findings["says"].to_list() == ["a.csv:7: 1 field where the header has 2"]
+    assert got.findings["says"].to_list() == ["a.csv:7: 1 field where the first row has 2"]
     assert got.examples["extra"].to_list() == ["{}", "{}", '{"raw":"four"}']
 
 
@@ -238,7 +347,7 @@ def test_quotes_between_tabs_are_text_where_no_field_is_quoted(tmp_path):
     (tmp_path / "a.tsv").write_text('text\tlabel\n"Great" phone\tgood\n5" is too small\tbad\nMy "new" one broke\tbad\n')
     got = read(tmp_path / "a.tsv")
     assert got.examples["text"].to_list() == ['"Great" phone', '5" is too small', 'My "new" one broke']
-    assert "quotes are taken as part of the text" in got.said[0]
+    assert got.said[1].startswith("a.tsv: quotes are taken as part of the text")
 
 
 def test_fields_in_single_quotes_and_excels_hint_are_understood(tmp_path):
@@ -265,6 +374,135 @@ def test_a_folder_means_its_data_files_in_order_without_hidden_ones(tmp_path):
     assert [path.name for path in expand(tmp_path)] == ["a.csv.gz", "b.csv"]
     assert expand(str(tmp_path / "*.csv"))[-1].name == "b.csv"
     assert read(tmp_path).examples.height == 2
+
+
+def test_what_a_folder_holds_besides_is_said(tmp_path):
+    folder = tmp_path / "mine"
+    (folder / "more").mkdir(parents=True)
+    (folder / "older").mkdir()
+    (folder / ".git").mkdir()
+    for name in ("a.csv", "notes.txt", ".hidden.csv", "state.json", "more/b.csv"):
+        (folder / name).write_bytes(b"text,label\na,b\n")
+    got = read(folder)
+    told = "mine: 2 subfolders (more, older) and 1 other file (notes.txt) were not read: name them to have that"
+    assert got.said == ("a.csv: 1 row, comma-separated, UTF-8", told, "text is text, label is label (guessed)")
+    assert got.examples.height == 1
+    assert read([folder, folder / "more"]).examples.height == 2
+    assert read(str(folder / "**" / "*.csv")).examples.height == 2
+
+
+def test_nothing_is_said_of_a_folder_that_is_read_whole_or_of_a_file(tmp_path):
+    for name in ("a.csv", ".hidden.csv", "dataset_info.json"):
+        (tmp_path / name).write_bytes(b"text,label\na,b\n")
+    assert len(read(tmp_path).said) == len(read(tmp_path / "a.csv").said) == 2
+
+
+def test_a_folder_of_folders_is_refused_with_their_names(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.csv").write_bytes(b"text,label\na,b\n")
+    with pytest.raises(InputError, match="no data files") as caught:
+        read(tmp_path)
+    assert f"name one ({tmp_path / 'train'})" in caught.value.hint
+
+
+PLAIN = [
+    "Where is it?,track",
+    "I want my money back,refund",
+    "Is it lost?,track",
+    "Refund it!,refund",
+    "And now?,other",
+]
+ABOVE = {
+    "a label that comes again": PLAIN,
+    "a sentence that comes again": ["Where is it?,a", "Where is it?,b", "No!,c"],
+    "a number above numbers": ["Where is it?,5", "I want my money back,3", "Is it lost?,1"],
+    "a date above dates": ["Where is it?,2024-01-05", "I want my money back,2024-01-06", "Is it lost?,2024-01-07"],
+    "a label of the name of a column": ["Where is it?,request", *PLAIN[1:], "Do it!,request"],
+    "a short text among sentences": ["hello there,track", *PLAIN],
+}
+
+
+@pytest.mark.parametrize("case", ABOVE)
+@pytest.mark.parametrize("kind", ["csv", "excel"])
+def test_a_first_row_that_is_data_is_read_as_data(case, kind, tmp_path):
+    lines = ABOVE[case]
+    cells = [line.split(",") for line in lines]
+    (tmp_path / "a").write_bytes("\n".join(lines).encode() if kind == "csv" else sheet(*cells))
+    got = read(tmp_path / "a", text="column_1", labels=["column_2"])
+    assert got.examples["text"].to_list() == [text for text, _ in cells]
+    table = load(tmp_path / "a", "a")
+    assert table.cells.rows() == [tuple(row) for row in cells]
+    assert table.row.to_list() == list(range(1, len(lines) + 1))
+    assert "there is no header" in table.notes[-2]
+    assert "--text" in table.notes[-1]
+
+
+HEADERS = {
+    "usual names": ["text,label", *PLAIN],
+    "one usual name": ["Kundenanliegen,category", *PLAIN],
+    "unusual names": ["Kundenanliegen,Grund", *PLAIN],
+    "a usual name that is a value, too": ["text,topic", "Where is it?,topic", *PLAIN],
+    "an identifier": ["customer_words,why_created", *PLAIN],
+    "numbers under words": ["Anliegen,Sterne", "Where is it?,5", "Is it lost?,5", "Refund it!,1"],
+    "the numbers of pandas": ["0,1", "Where is it?,1", "Is it lost?,0", "Refund it!,1"],
+    "the index of pandas": [",0,1", "0,Where is it?,1", "1,Is it lost?,0", "2,Refund it!,1"],
+    "a header once more in the middle": ["Anliegen,Grund", *PLAIN, "Anliegen,Grund", *PLAIN],
+    "a box that is ticked": ["Anliegen,Red", "Where is it?,Red", "Is it lost?,", "Refund it!,Red"],
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_header_is_a_header_and_nothing_is_said(case, tmp_path):
+    (tmp_path / "a").write_text("\n".join(HEADERS[case]))
+    table = load(tmp_path / "a", "a")
+    assert table.cells.columns == [name or "column_1" for name in HEADERS[case][0].split(",")]
+    assert table.cells.height == len(HEADERS[case]) - 1
+    assert not table.notes
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["How long must I wait for it?,slow", "me@example.org,who knows", "2024-01-05,when", "Anliegen,track"],
+)
+def test_a_first_row_that_may_be_data_is_said_with_what_to_do(first, tmp_path):
+    (tmp_path / "a").write_text("\n".join([first, *(f"Where is my order number {n}?,{line}" for n, line in
+        enumerate(["track", "refund", "track"]))]))  # fmt: skip
+    table = load(tmp_path / "a", "a")
+    assert table.cells.columns == first.split(",")
+    assert table.notes[0].endswith("looks like data")
+    assert table.notes[1].endswith("name columns by their places, as in --text column_1 --label column_2")
+    got = read(tmp_path / "a", text="column_1", labels=["column_2"])
+    assert got.examples["text"][0] == first.split(",")[0]
+    assert got.examples.height == 4
+
+
+def test_columns_that_are_named_settle_whether_there_is_a_header(tmp_path):
+    (tmp_path / "a.csv").write_text("\n\n" + "\n".join(PLAIN))
+    got = read(tmp_path / "a.csv")
+    assert (got.columns.text, got.columns.labels, got.examples.height) == ("text", ("label",), 5)
+    assert json.loads(got.examples["origin"][0])["row"] == 3
+    again = read(tmp_path / "a.csv", text="text", labels=["label"])  # as the recipe has it
+    assert again.examples["id"].to_list() == got.examples["id"].to_list()
+    assert read(tmp_path / "a.csv", text="Where is it?", labels=["track"]).examples.height == 4
+    (tmp_path / "b.csv").write_text("text,label\n" + "\n".join(PLAIN))
+    with pytest.raises(RecipeError, match="unknown column 'txt'"):
+        read(tmp_path / "b.csv", text="txt")
+    (tmp_path / "c.csv").write_text(",text,label\n1,Where is it?,a\n2,Is it lost?,b\n")
+    assert read(tmp_path / "c.csv", text="text", labels=["column_1"]).examples.height == 2
+
+
+@needs_data
+@pytest.mark.parametrize("with_header", [True, False])
+def test_no_real_table_loses_its_first_row_or_its_header(with_header, tmp_path):
+    tables = sorted([*DATA.rglob("*.csv"), *(Path(__file__).parents[1] / "examples").glob("*.csv")])
+    assert len(tables) >= 11
+    for path in tables:
+        lines = path.read_bytes().split(b"\n", 1)
+        (tmp_path / path.name).write_bytes(path.read_bytes() if with_header else lines[1])
+        cells, notes = load(path, "whole").cells, load(tmp_path / path.name, path.name).notes
+        assert load(tmp_path / path.name, path.name).cells.rows() == cells.rows(), path
+        assert any("no header" in note for note in notes) == (not with_header), path
+        assert len(notes) == 2 * (not with_header), path
 
 
 def test_a_path_with_a_star_in_its_name_is_that_file(tmp_path):
@@ -397,6 +635,61 @@ def test_every_shape_of_conversation_becomes_messages(kind, row, messages, form,
     assert example["labels"] is None
     assert "Where is" in example["text"]
     assert got.columns.kind == kind
+
+
+HUMAN, GPT = {"from": "human", "value": "Where is it?"}, {"from": "gpt", "value": "On its way."}
+CALLED = [{"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "call_1", "content": "here"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["messages", "conversations"])
+@pytest.mark.parametrize(
+    ("turns", "messages"),
+    [
+        ([HUMAN, GPT], [USER, ASSISTANT]),
+        ([{"role": "human", "content": "Where is it?"}, {"role": "gpt", "content": "On its way.", "weight": 1}],
+         [USER, {**ASSISTANT, "weight": 1}]),
+        ([{"role": "system", "content": "s"}, {"role": "human", "content": "Where is it?"}, {"role": "gpt", "content": "On its way."}],
+         [{"role": "system", "content": "s"}, USER, ASSISTANT]),
+        ([{"role": "human", "content": "Where is it?"},
+          {"role": "function_call", "content": '{"name": "find", "arguments": {"id": 7}}'},
+          {"role": "observation", "content": "here"}, {"role": "gpt", "content": "On its way."}],
+         [USER, *CALLED, ASSISTANT]),
+    ],
+)  # fmt: skip
+def test_the_names_of_sharegpt_in_messages_are_read_as_in_sharegpt(column, turns, messages):
+    got = read([{column: turns}])
+    assert orjson.loads(got.examples["messages"][0]) == messages
+    assert got.examples.select("text", "label").row(0) == ("Where is it?", "On its way.")
+    said = "the conversations name who speaks as ShareGPT does (human, gpt): read as user and assistant"
+    assert (said in got.said[1]) == (column == "messages" or "role" in turns[0])
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [USER, ASSISTANT],
+        [{"role": "human", "content": "Where is it?"}, ASSISTANT],  # two ways in one conversation
+        [HUMAN, ASSISTANT],
+        [{"role": "human", "content": "Where is it?"}, {"role": "model", "content": "On its way."}],
+        [{"role": "system", "content": "s"}],
+        [{"role": ["human"], "content": "Where is it?"}, {"role": "gpt", "content": "On its way."}],
+        [{**HUMAN, "role": "user"}, GPT],
+        [],
+    ],
+)
+def test_messages_that_are_not_sharegpt_throughout_stay_as_they_are(turns):
+    got = read([{"messages": turns}, {"messages": [USER, ASSISTANT]}])
+    assert orjson.loads(got.examples["messages"][0]) == turns
+    assert "ShareGPT does" not in " ".join(got.said)
+
+
+def test_how_many_conversations_were_renamed_is_said_and_a_system_column_is_their_first_message():
+    rows = [{"messages": [HUMAN, GPT], "system": "Be brief."}, {"messages": [USER, ASSISTANT], "system": "Be brief."}]
+    got = read([*rows, {"messages": [HUMAN, {"from": "function_call", "value": "{"}]}])
+    assert got.said[0].endswith("1 of them cannot be read")
+    assert "1 conversation names who speaks as ShareGPT does" in got.said[1]
+    assert orjson.loads(got.examples["messages"][0]) == [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]
+    assert orjson.loads(got.examples["messages"][1]) == [USER, ASSISTANT]
 
 
 def test_text_is_what_users_said_and_label_what_the_assistant_said_last():

@@ -24,12 +24,11 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
         "finding", "verdict", "saw", write_own="after"
     )
     joined = findings.join(last, left_on="id", right_on="finding", how="left", maintain_order="left")
-    if last.is_empty():
-        joined = joined.with_columns(stale=pl.lit(value=False))
-    else:
-        joined = joined.with_columns(seen(findings).alias("now")).with_columns(
-            stale=pl.col("saw").is_not_null() & (pl.col("saw") != pl.col("now")),
-        )
+    answered = joined.filter(pl.col("saw").is_not_null())
+    now = pl.DataFrame({"id": answered["id"], "now": seen(answered)})
+    joined = joined.join(now, on="id", how="left", maintain_order="left").with_columns(
+        stale=pl.col("saw").is_not_null() & (pl.col("saw") != pl.col("now"))
+    )
     verdict = pl.when(~pl.col("stale")).then("verdict")
     accepted = (verdict == "accept") | (verdict.is_null() & (pl.col("when") == "default"))
     does = (

@@ -140,10 +140,15 @@ def as_findings(said: pl.DataFrame, pairs: frozenset[str] = frozenset()) -> pl.D
 
 
 def seen(findings: pl.DataFrame) -> pl.Series:
-    """Hash what a person sees of each finding; a decision whose hash no longer fits is stale."""
-    shown = findings.select(
+    """Hash what a person sees of each finding; a decision whose hash no longer fits is stale.
+
+    Of an edit that is the words that change, not the whole text: an answer about one word holds when another step's
+    suggestion about the same text is accepted before it.
+    """
+    changes = [_change(*pair) for pair in findings.select("before", "after").iter_rows()]
+    shown = findings.with_columns(change=pl.Series(changes, dtype=pl.String)).select(
         pl.concat_str(
-            *(pl.col(name).fill_null("\x01") for name in ("rule", "example", "action", "field", "before", "after")),
+            *(pl.col(name).fill_null("\x01") for name in ("rule", "example", "action", "field", "change")),
             pl.col("others").list.sort().list.join(" "),
             separator="\x00",
         ),
@@ -151,16 +156,32 @@ def seen(findings: pl.DataFrame) -> pl.Series:
     return digest(shown.to_series()).alias("saw")
 
 
+def _change(before: str | None, after: str | None) -> str:
+    r"""Cut from both texts the words that they begin and end with alike.
+
+    >>> _change("I recieve it", "I receive it")
+    'recieve\x00receive'
+    """
+    if before is None or after is None:
+        return f"{before}\x00{after}"
+    was, now = (re.split(r"(\s+)", text) for text in (before, after))
+    most = min(len(was), len(now))
+    start = next((n for n in range(most) if was[n] != now[n]), most)
+    end = next((n for n in range(most - start) if was[-1 - n] != now[-1 - n]), most - start)
+    return "\x00".join("".join(words[start : len(words) - end]) for words in (was, now))
+
+
 def answers(labels: pl.Series, template: str = "json") -> pl.Series:
     r"""Write the assistant's content for each row's labels (a JSON object); once per distinct value.
 
     `json` gives what `json.dumps(labels, ensure_ascii=False)` gives. In any other template each `{column}` stands for
-    that column's value and everything else for itself. A row that lacks a label has no answer.
+    that column's value and everything else for itself. A row that lacks a label (null, "" or []; not false or 0) has
+    no answer.
 
     >>> answers(pl.Series(['{"category": "Orders"}', '{"category": null}'])).to_list()
     ['{"category": "Orders"}', None]
-    >>> answers(pl.Series(['{"a": "Orders", "b": "Late"}']), "{a} > {b}").to_list()
-    ['Orders > Late']
+    >>> answers(pl.Series(['{"a": "Orders", "b": false}']), "{a} > {b}").to_list()
+    ['Orders > false']
     """
     written = {value: _answer(value, template) for value in labels.drop_nulls().unique().to_list()}
     return labels.replace_strict(written, default=None, return_dtype=pl.String).alias("label")

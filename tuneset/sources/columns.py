@@ -193,6 +193,24 @@ def _named(name: str, words: Iterable[str], *, whole: bool = False) -> bool:
     return bool(set(tokens) & set(words))
 
 
+def is_usual(name: str) -> bool:
+    """Say whether a name is one that text and label columns, or ids, dates and splits, usually have.
+
+    >>> is_usual("sub_category"), is_usual("ID"), is_usual("track")
+    (True, True, False)
+    """
+    return _named(name, (*_TEXT, *_LABEL, *_NEITHER), whole=True)
+
+
+def has_usual(name: str) -> bool:
+    """Say whether a word of a name is one that columns usually have.
+
+    >>> has_usual("created_at"), has_usual("card_arrival")
+    (True, False)
+    """
+    return _named(name, (*_TEXT, *_LABEL, *_NEITHER))
+
+
 def _unclear(what: str, flag: str, candidates: Iterable[str], sample: pl.DataFrame, where: str) -> RecipeError:
     """Name the candidates, each with a value from it, and the flag that settles it."""
     listed = []

@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 
 from tuneset.errors import InputError
-from tuneset.sources import table
+from tuneset.sources import first_row, table
 from tuneset.sources.encoding import MARK
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
 DELIMITERS = {b",": "comma", b";": "semicolon", b"\t": "tab", b"|": "pipe"}
@@ -39,17 +41,18 @@ class Rows(NamedTuple):
     blank: int  # lines with nothing on them
 
 
-def read(name: str, data: bytes, encoding: str) -> table.Table:
+def read(name: str, data: bytes, encoding: str, named: Collection[str] = ()) -> table.Table:
     r"""Find out delimiter and quoting, and read every row as strings exactly as written.
 
-    `data` is UTF-8. The first line that is not blank is the header. A row with another number of fields than the header,
-    a quote that is opened and not closed, a NUL byte, bytes that did not decode, or more than 32 MB is broken.
+    `data` is UTF-8. The first line that is not blank is the header, or data: see `first_row.judge`, also for `named`. A
+    row with another number of fields than the first, a quote that is opened and not closed, a NUL byte, bytes that did
+    not decode, or more than 32 MB is broken.
 
     >>> orders = read("orders.csv", b'id;text\n007;"a;b"\n8\n', "UTF-8")
     >>> orders.cells.rows(), orders.form
     ([('007', 'a;b')], 'semicolon-separated, UTF-8')
     >>> orders.broken.rows()
-    [(3, '1 field where the header has 2', '8')]
+    [(3, '1 field where the first row has 2', '8')]
     """
     notes: list[str] = []
     if b"\n" not in data:  # the line ends of old Macs
@@ -59,20 +62,23 @@ def read(name: str, data: bytes, encoding: str) -> table.Table:
     said = re.match(rb"sep=([,;\t|])\r?\n", data)  # Excel's own hint
     data = data[said.end() :] if said else data
     dialect = Dialect(said[1]) if said else _dialect(data)
-    header, start, lines = _header(name, data, dialect)
+    first, start, lines = _first(name, data, dialect)
     first_line = 1 + lines + bool(said)
-    rows = split(data[start:], dialect, len(header), first_line)
+    rows = split(data[start:], dialect, len(first), first_line)
     if _quotes_are_text(rows, dialect):
-        plain = split(data[start:], dialect._replace(quote=b""), len(header), first_line)
+        plain = split(data[start:], dialect._replace(quote=b""), len(first), first_line)
         if not plain.broken and _wrapped(plain, dialect) <= len(rows.broken):
             rows = plain
             notes.append("quotes are taken as part of the text: the file does not use them around fields")
     if rows.blank:
         notes.append(f"{rows.blank:,} blank line{'s' if rows.blank > 1 else ''} skipped")
-    if looks := _like_data(header):
-        notes.append(f"the first row was taken as the header, but {looks} looks like data: add a header line if so")
-    form = f"{DELIMITERS[dialect.delimiter]}-separated" if len(header) > 1 else "one column"
-    cells = rows.cells.rename(dict(zip(rows.cells.columns, header, strict=True)))
+    header = first_row.judge(first, rows.cells, name, named)
+    notes.extend(header.notes)
+    if header.is_data:
+        above = 1 + data[: len(data) - len(data.lstrip(b"\r\n"))].count(b"\n") + bool(said)
+        rows = _with_first(rows, first, above)
+    form = f"{DELIMITERS[dialect.delimiter]}-separated" if len(first) > 1 else "one column"
+    cells = rows.cells.rename(dict(zip(rows.cells.columns, header.names, strict=True)))
     return table.Table(name, f"{form}, {encoding}", cells, rows.row, table.broken(rows.broken), tuple(notes))
 
 
@@ -206,7 +212,7 @@ def _by_hand(data: bytes, lines: _Lines, suspect: NDArray[np.bool_], dialect: Di
             why = "the rest of a row whose quotes do not pair up"
         torn = why in _TORN or (torn and why != "")
         if not why and len(fields) != width:
-            why = f"{len(fields)} field{'s' if len(fields) > 1 else ''} where the header has {width}"
+            why = f"{len(fields)} field{'s' if len(fields) > 1 else ''} where the first row has {width}"
         if why:
             broken.append(table.Broken(line, why, table.shown(data[start:stop])))
         else:
@@ -284,13 +290,21 @@ def _first_row(data: bytes, dialect: Dialect) -> tuple[list[str], int, str]:
     return fields, stop + 1, why
 
 
-def _header(name: str, data: bytes, dialect: Dialect) -> tuple[list[str], int, int]:
+def _first(name: str, data: bytes, dialect: Dialect) -> tuple[list[str], int, int]:
+    """Read the first row: its fields, where the next one begins, and the lines above that."""
     fields, stop, why = _first_row(data, dialect)
     if why:
         raise InputError(
             f"the first row cannot be read: {why}", f"{name}:1", "give it a header row: the columns' names"
         )
-    return table.header(fields, name), stop, data.count(b"\n", 0, stop)
+    return fields, stop, data.count(b"\n", 0, stop)
+
+
+def _with_first(rows: Rows, first: list[str], line: int) -> Rows:
+    """Put the first row, which is data, in front of the others."""
+    cells = pl.DataFrame([first], schema=rows.cells.schema, orient="row")
+    row = pl.Series("row", [line], dtype=pl.UInt32)
+    return rows._replace(cells=pl.concat([cells, rows.cells]), row=pl.concat([row, rows.row]))
 
 
 def _quotes_are_text(rows: Rows, dialect: Dialect) -> bool:
@@ -304,10 +318,3 @@ def _wrapped(rows: Rows, dialect: Dialect) -> int:
     quote = dialect.quote.decode()
     both = pl.all().str.starts_with(quote) & pl.all().str.ends_with(quote) & (pl.all().str.len_bytes() > 1)
     return int(rows.cells.select(both.sum()).sum_horizontal().sum())
-
-
-def _like_data(header: list[str]) -> str | None:
-    """Find a column's name that no person would have given: a sentence, a number, a date."""
-    odd = (name for name in header if len(name) > 60 or name.count(" ") > 5 or re.fullmatch(r"[\d./:, -]+", name))
-    name = next(odd, None)
-    return name and repr(name if len(name) <= 40 else name[:40] + "...")

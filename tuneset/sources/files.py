@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ _BESIDE = {"dataset_info.json", "dataset_dict.json", "state.json"}  # what `Data
 def expand(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
     """Return the files that paths, globs and folders mean, in the order given; "-" is standard input.
 
-    A folder means the data files directly in it, sorted by name, without hidden ones. A path that is there is taken
-    as it is, even with a star in its name. Raises InputError where nothing is found.
+    A folder means the data files directly in it, sorted by name, without hidden ones: what else is in it is told by
+    `passed_over`. A path that is there is taken as it is, even with a star in its name. Raises InputError where nothing
+    is found.
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     found = [path for each in given for path in _expanded(Path(each).expanduser())]
@@ -29,18 +30,48 @@ def expand(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def tables(inputs: Any) -> list[table.Table]:
-    """Read every input, a file or a table in memory, to cells that are all strings."""
+def passed_over(inputs: Any) -> list[str]:
+    """Say for each folder among the inputs what in it is not read: folders, and files of other kinds.
+
+    Hidden ones are not told, nor what Hugging Face's `datasets` puts beside its files.
+    """
+    given = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    if not _is_paths(given):
+        return []
+    folders = dict.fromkeys(folder for each in given if (folder := Path(each).expanduser()).is_dir())
+    return [f"{folder.name or folder}: {left}" for folder in folders if (left := _left(folder))]
+
+
+def _left(folder: Path) -> str:
+    beside = set(_visible(folder)) - set(_in_folder(folder))
+    folders = sorted(path.name for path in beside if path.is_dir())
+    others = sorted(path.name for path in beside if not path.is_dir())
+    parts = [_listed(folders, "subfolder"), _listed(others, "other file")]
+    told = " and ".join(part for part in parts if part)
+    one = len(beside) == 1
+    return f"{told} {'was' if one else 'were'} not read: name {'it' if one else 'them'} to have that" if told else ""
+
+
+def _listed(names: Sequence[str], what: str) -> str:
+    """Count what is listed, and name the first three."""
+    if not names:
+        return ""
+    named = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names):,} {what}{'' if len(names) == 1 else 's'} ({named})"
+
+
+def tables(inputs: Any, named: Collection[str] = ()) -> list[table.Table]:
+    """Read every input, a file or a table in memory, to cells that are all strings; the user names the columns `named`."""
     if _is_paths(inputs):
         paths = expand(inputs)
-        return [load(path, name) for path, name in zip(paths, _names(paths), strict=True)]
+        return [load(path, name, named) for path, name in zip(paths, _names(paths), strict=True)]
     return [in_memory(inputs)]
 
 
-def load(path: Path, name: str) -> table.Table:
+def load(path: Path, name: str, named: Collection[str] = ()) -> table.Table:
     """Read one file, whatever its kind."""
     raw, packing = unpack.unpack(unpack.read(path), name)
-    read = formats.parse(raw, name)
+    read = formats.parse(raw, name, named)
     return read._replace(form=f"{read.form}, {packing}" if packing else read.form)
 
 
@@ -104,15 +135,18 @@ def _expanded(path: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _BESIDE)
+    files = _visible(folder)
     found = [path for path in files if path.is_file() and formats.EXPECTED.keys() & set(path.suffixes[-2:])]
     if not found:
-        raise InputError(
-            "this folder has no data files",
-            str(folder),
-            f"name the file, or a folder with {', '.join(formats.EXPECTED)}",
-        )
+        hint = f"name the file, or a folder with {', '.join(formats.EXPECTED)}"
+        if within := [path.name for path in files if path.is_dir()]:
+            hint = f"its subfolders are not read: name one ({folder / within[0]}), or '{folder}/**/*.csv' for all"
+        raise InputError("this folder has no data files", str(folder), hint)
     return found
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _BESIDE)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

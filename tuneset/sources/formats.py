@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tuneset.errors import InputError
-from tuneset.sources import delimited, json_rows, table, unpack
+from tuneset.sources import delimited, first_row, json_rows, table, unpack
 from tuneset.sources.encoding import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _HEAD = 1 << 20
 _PACKED = (".gz", ".zst", ".zstd", ".bz2", ".xz")
@@ -39,13 +39,13 @@ _FOREIGN = (  # what people give by mistake, by its first bytes
 )
 
 
-def parse(raw: bytes, name: str) -> table.Table:
-    r"""Read the bytes of one unpacked file.
+def parse(raw: bytes, name: str, named: Collection[str] = ()) -> table.Table:
+    r"""Read the bytes of one unpacked file; `named` are the columns that the user names.
 
     >>> parse(b"text|label\na|b\n", "a.csv").form
     'pipe-separated, UTF-8'
     """
-    read = _binary(raw, name) or _text(raw, name)
+    read = _binary(raw, name, named) or _text(raw, name, named)
     suffix = _suffix(name)
     expected = EXPECTED.get(suffix, "")
     if expected in read.form or (expected == "separated" and read.form.startswith("one column")):
@@ -58,7 +58,7 @@ def _suffix(name: str) -> str:
     return Path(path.stem if path.suffix.lower() in _PACKED else path.name).suffix.lower()
 
 
-def _binary(raw: bytes, name: str) -> table.Table | None:
+def _binary(raw: bytes, name: str, named: Collection[str]) -> table.Table | None:
     """Read a file whose first bytes say what it is; None for text."""
     head = raw[:40].lstrip().lower()
     for magic, what, hint in _FOREIGN:
@@ -73,13 +73,13 @@ def _binary(raw: bytes, name: str) -> table.Table | None:
     if raw.startswith(b"PK\x03\x04"):
         parts = unpack.check_zip(raw, name)
         if any(part.startswith("xl/") for part in parts) or "content.xml" in parts:
-            return _excel(name, raw)
+            return _excel(name, raw, named)
         hint = "save the table in it as CSV" if "word/document.xml" in parts else "unpack it and give the files in it"
         raise InputError("this is a zip file or an office document, not a table", name, hint)
-    return _excel(name, raw) if raw.startswith(b"\xd0\xcf\x11\xe0") else None
+    return _excel(name, raw, named) if raw.startswith(b"\xd0\xcf\x11\xe0") else None
 
 
-def _text(raw: bytes, name: str) -> table.Table:
+def _text(raw: bytes, name: str, named: Collection[str]) -> table.Table:
     data, encoding, _ = decode(raw)
     if not data.strip():
         raise InputError("this file is empty", name, "check that the export or download finished")
@@ -87,7 +87,7 @@ def _text(raw: bytes, name: str) -> table.Table:
     odd = sum(head.count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1b")
     if odd * 20 > len(head):  # text has none; one byte in eight of packed or encrypted data is one
         raise InputError("this is not a text file or a table", name, f"it should be one of {', '.join(EXPECTED)}")
-    return _json(data, name, encoding) or delimited.read(name, data, encoding)
+    return _json(data, name, encoding) or delimited.read(name, data, encoding, named)
 
 
 def _json(data: bytes, name: str, encoding: str) -> table.Table | None:
@@ -116,7 +116,7 @@ def _frame(name: str, form: str, read: Callable[[io.BytesIO], pl.DataFrame], raw
         raise InputError(f"this {form} file is cut off or damaged", name, "copy or download it again") from error
 
 
-def _excel(name: str, raw: bytes) -> table.Table:
+def _excel(name: str, raw: bytes, named: Collection[str]) -> table.Table:
     import fastexcel  # noqa: PLC0415  6 ms that other files need not pay
 
     try:
@@ -130,17 +130,25 @@ def _excel(name: str, raw: bytes) -> table.Table:
         raise InputError(
             "the first sheet is empty", f"{name}, sheet {book.sheet_names[0]!r}", "move the table to the first sheet"
         )
-    header = table.header(["" if cell is None else cell for cell in sheet.row(0)], name)
-    body = sheet.slice(1).with_row_index("row", offset=2).rename(dict(zip(sheet.columns, header, strict=True)))
-    filled = body.filter(pl.any_horizontal(pl.col(header).is_not_null()))
-    notes = [f"{blank:,} blank rows skipped"] if (blank := body.height - filled.height) else []
+    header = first_row.judge([cell or "" for cell in sheet.row(0)], sheet.slice(1), name, named)
+    names = dict(zip(sheet.columns, header.names, strict=True))
+    numbers = pl.Series("row", range(1, sheet.height + 1), dtype=pl.UInt32)
+    start = 0 if header.is_data else 1
+    is_filled = sheet.select(pl.any_horizontal(pl.all().is_not_null())).to_series().slice(start)
+    filled, row = sheet.rename(names).slice(start).filter(is_filled), numbers.slice(start).filter(is_filled)
+    notes = [f"{blank:,} blank rows skipped"] if (blank := len(is_filled) - filled.height) else []
+    notes.extend(header.notes)
     if len(book.sheet_names) > 1:
         notes.append(f"only the first of {len(book.sheet_names)} sheets is read: {book.sheet_names[0]}")
-    return table.Table(name, "Excel", filled.select(header), filled["row"], table.broken([]), tuple(notes))
+    return table.Table(name, "Excel", filled, row, table.broken([]), tuple(notes))
 
 
 def columnar(name: str, frame: pl.DataFrame, form: str) -> table.Table:
-    """Write every column as text: lists and objects as JSON, without the nulls that a common schema brings."""
+    """Write every column as text: lists and objects as JSON, without the nulls that a common schema brings.
+
+    Numbers, true and false are text, too, and `typed` says so; what JSON cannot write (dates, decimals, infinity) is
+    text like any other, and no number at all (NaN) is nothing.
+    """
     table.header(frame.columns, name)
     columns = []
     for column in frame.iter_columns():
@@ -150,10 +158,21 @@ def columnar(name: str, frame: pl.DataFrame, form: str) -> table.Table:
             what = f"column {column.name!r} cannot be written as text ({column.dtype})"
             raise InputError(what, name, "leave the column out, or turn it into text first") from error
     row = pl.Series("row", range(1, frame.height + 1), dtype=pl.UInt32)
-    return table.Table(name, form, pl.DataFrame(columns), row, table.broken([]))
+    typed = [_is_typed(column) for column in frame.iter_columns() if _has_type(column.dtype)]
+    return table.Table(name, form, pl.DataFrame(columns), row, table.broken([]), typed=pl.DataFrame(typed))
+
+
+def _has_type(kind: pl.DataType) -> bool:
+    return kind == pl.Boolean or kind.is_integer() or kind.is_float() or kind.is_nested()
+
+
+def _is_typed(column: pl.Series) -> pl.Series:
+    return (column.is_finite() if column.dtype.is_float() else column.is_not_null()).fill_null(value=False)
 
 
 def _as_text(column: pl.Series) -> pl.Series:
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
     if not column.dtype.is_nested():
         return column.cast(pl.String)
     text = pl.select(pl.struct(v=column).struct.json_encode().str.slice(5).str.head(-1)).to_series()

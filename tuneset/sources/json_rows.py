@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 import polars as pl
 
@@ -22,6 +23,12 @@ _MOST_KEYS = 1_000
 _ONE_ROW = ("messages", "conversations", "conversation", "prompt", "instruction", "question")
 
 _NO_ROW = "not an object with named values"
+
+
+class _Typed(str):
+    """A value that is no string, as JSON has it: a label keeps the difference, a text does not."""
+
+    __slots__ = ()
 
 
 class _Row(NamedTuple):
@@ -59,7 +66,7 @@ def read_whole(name: str, data: bytes, encoding: str) -> table.Table:
         raise InputError(f"this is not JSON: {error.msg}", f"{name}:{error.lineno}:{error.colno}", hint) from error
     items, path = _items(value, name)
     if any(type(cell) is float for item in items if isinstance(item, dict) for cell in item.values()):
-        written = json.loads(data, parse_float=str, parse_int=str)
+        written = json.loads(data, parse_float=_Typed, parse_int=_Typed)
         items = [_as_written(*pair) for pair in zip(items, _items(written, name)[0], strict=True)]
     notes = (f"the rows are under {path!r}",) if path else ()
     return _table(name, f"a JSON list, {encoding}", _numbered(items), notes)
@@ -115,7 +122,7 @@ def _from_line(number: int, line: bytes) -> _Row:
     if not isinstance(value, dict) or not value:
         return _Row(number, None, _NO_ROW, table.shown(line))
     if any(type(cell) is float for cell in value.values()):
-        value = _as_written(value, json.loads(line, parse_float=str, parse_int=str))
+        value = _as_written(value, json.loads(line, parse_float=_Typed, parse_int=_Typed))
     return _Row(number, value)
 
 
@@ -148,47 +155,54 @@ def _storable(row: _Row) -> _Row:
 
 def _table(name: str, form: str, rows: Iterator[_Row], notes: tuple[str, ...]) -> table.Table:
     frames: list[pl.DataFrame] = []
+    flags: list[pl.DataFrame] = []
     numbers: list[int] = []
     broken: list[table.Broken] = []
     while batch := list(islice(rows, _BATCH)):
         good = [row for row in batch if not row.why]
-        frames.append(_cells(name, [row.value for row in good]))
+        cells, typed = _cells(name, [row.value for row in good])
+        frames.append(cells)
+        flags.append(typed)
         numbers.extend(row.number for row in good)
         broken.extend(table.Broken(row.number, row.why, row.raw) for row in batch if row.why)
     cells = pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
     table.header(cells.columns, name)
     row = pl.Series("row", numbers, dtype=pl.UInt32)
-    return table.Table(name, form, cells, row, table.broken(broken), notes)
+    typed = pl.concat(flags, how="diagonal") if flags else pl.DataFrame()
+    typed = typed.select(pl.col(column).fill_null(value=False) for column in typed.columns if typed[column].any())
+    return table.Table(name, form, cells, row, table.broken(broken), notes, typed=typed)
 
 
-def _cells(name: str, rows: list[Mapping[str, Any]]) -> pl.DataFrame:
+def _cells(name: str, rows: list[Mapping[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Turn rows into columns of strings, and say which of them were none."""
     keys = dict.fromkeys(key for row in rows for key in row)
     if len(keys) > _MOST_KEYS:
         hint = "give every row the same keys; keys that hold data belong into a list of values"
         raise InputError(f"the rows have more than {_MOST_KEYS:,} different keys", name, hint)
-    columns = {
-        str(key): pl.Series(
-            [value if (value := row.get(key)) is None or type(value) is str else _cell(value) for row in rows],
-            dtype=pl.String,
-        )
-        for key in keys
-    }
-    return pl.DataFrame(columns)
+    columns: dict[str, pl.Series] = {}
+    typed: dict[str, pl.Series] = {}
+    for key in keys:
+        cells = [value if (value := row.get(key)) is None or type(value) is str else _cell(value) for row in rows]
+        columns[str(key)] = pl.Series(cells, dtype=pl.String)
+        flags = [type(cell) is _Typed for cell in cells] if _Typed in set(map(type, cells)) else [False]
+        typed[str(key)] = pl.Series(flags).extend_constant(value=False, n=len(cells) - len(flags))
+    return pl.DataFrame(columns), pl.DataFrame(typed)
 
 
 def _cell(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
+    if isinstance(value, (bool, np.bool_)):
+        return _Typed("true" if value else "false")
+    if isinstance(value, (float, np.floating)) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return _Typed(value)
     if not isinstance(value, (dict, list, tuple)):
-        return str(value)
+        return value if isinstance(value, str) else str(value)
     try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+        option = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+        return _Typed(orjson.dumps(value, default=str, option=option).decode())
     except orjson.JSONEncodeError:  # numbers beyond 64 bits
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return _Typed(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _items(value: Any, name: str) -> tuple[list[Any], str]:

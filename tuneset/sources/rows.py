@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 RULE = "unreadable-row"
 _PREVIEW = 10
 _TASKS = ("classify", "extract", "chat", "tools")  # where inputs differ, the later one holds for all
-_WRITTEN = "\x00labels"  # no column of a file can have this name
 _PART = pl.Schema(
     {
         **{name: kind for name, kind in model.EXAMPLES.items() if name not in ("id", "source", "origin")},
@@ -63,15 +62,16 @@ def read(  # noqa: PLR0913
     """Read files, globs, folders, standard input ("-") or a table in memory into examples.
 
     Columns that are not named are guessed, and the guess is said; conversations are recognised. `groups` names columns
-    whose equal values tie rows together. Every value stays the string that was written. A row that cannot be read is
-    an example without text and a finding `unreadable-row`. Raises InputError where there is nothing to read, and
-    RecipeError where a column is missing or the guess is not clear.
+    whose equal values tie rows together. Every value stays the string that was written; labels that are no text in the
+    source (numbers, true, lists) stay what they are. A row that cannot be read is an example without text and a finding
+    `unreadable-row`. Raises InputError where there is nothing to read, and RecipeError where a column is missing or the
+    guess is not clear.
 
     >>> got = read([{"inquiry": "Where is it?", "intent": "track"}, {"inquiry": "Refund!", "intent": "refund"}])
     >>> got.examples.select("text", "label").row(0), got.columns.labels
     (('Where is it?', '{"intent": "track"}'), ('intent',))
     """
-    tables = files.tables(inputs)
+    tables = files.tables(inputs, [*([text] if text else []), *labels, *groups])
     _check_rows(tables)
     shaped = [shapes.Shape("table")] * len(tables) if text or labels else _shapes(tables)
     cells = pl.concat([table.cells for table in tables], how="diagonal")
@@ -96,13 +96,15 @@ def read(  # noqa: PLR0913
         says=pl.concat_str("at", pl.lit(": "), "why"),
     )
     task = max((part.task for part in made), key=_TASKS.index)
-    said = (*(_about(table, part.rows) for table, part in zip(tables, made, strict=True)), _about_columns(columns))
+    about = [sentence for table, part in zip(tables, made, strict=True) for sentence in _about(table, part)]
+    said = (*about, *files.passed_over(inputs), _about_columns(columns))
     return Read(examples, model.as_findings(findings), columns, task, said, cells.head(_PREVIEW))
 
 
 class _Made(NamedTuple):
     rows: pl.DataFrame  # EXAMPLES without id and source, and row, at ("orders.csv:17"), why, raw
     task: str
+    note: str = ""
 
 
 def _check_rows(tables: Sequence[Table]) -> None:
@@ -137,7 +139,7 @@ def _from_table(table: Table, columns: Columns, answer: str) -> _Made:
     for column in filter(None, (columns.text, *columns.labels, *columns.groups)):
         if column not in cells.columns:
             raise unknown("column", column, cells.columns, table.name)
-    labels, task = _labels(cells.select(columns.labels))
+    labels, task = _labels(table, columns.labels)
     others = [name for name in cells.columns if name not in (columns.text, *columns.labels)]
     part = cells.select(
         text=pl.col(columns.text or ""),
@@ -153,30 +155,39 @@ def _from_table(table: Table, columns: Columns, answer: str) -> _Made:
     return _Made(_whole(table, part), task)
 
 
-def _labels(cells: pl.DataFrame) -> tuple[pl.Series, str]:
-    """Write each row's labels as one JSON object, once per distinct combination; lists and objects stay what they are."""
+def _labels(table: Table, names: Sequence[str]) -> tuple[pl.Series, str]:
+    """Write each row's labels as one JSON object, once per distinct combination, and say what task they make."""
+    columns = [table.cells[name].alias(f"value {place}") for place, name in enumerate(names)]
+    typed = [table.typed[name].alias(f"typed {name}") for name in names if name in table.typed.columns]
+    cells = pl.DataFrame([*columns, *typed])
     distinct = cells.unique(maintain_order=True)
-    values = {name: _values(distinct[name]) for name in cells.columns}
-    written = [
-        json.dumps({name: values[name][cell] for name, cell in row.items()}, ensure_ascii=False)
-        for row in distinct.iter_rows(named=True)
+    values = [
+        _values(distinct[column.name], distinct.get_column(f"typed {name}", default=None))
+        for name, column in zip(names, columns, strict=True)
     ]
-    keyed = distinct.with_columns(pl.Series(_WRITTEN, written, dtype=pl.String))
+    written = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in zip(*values, strict=True)]
+    keyed = distinct.with_columns(labels=pl.Series(written, dtype=pl.String))
     joined = cells.join(keyed, on=cells.columns, how="left", nulls_equal=True, maintain_order="left")
-    objects = any(isinstance(value, dict) for column in values.values() for value in column.values())
-    return joined[_WRITTEN].rename("labels"), "extract" if objects else "classify"
+    objects = any(isinstance(value, dict) for column in values for value in column)
+    return joined["labels"], "extract" if objects else "classify"
 
 
-def _values(column: pl.Series) -> dict[str | None, Any]:
-    """Read what a label column's cells mean: blank is none; JSON lists or objects where all cells are; else text."""
-    values = {cell: cell if cell and cell.strip() else None for cell in column.unique().to_list()}
-    filled = [cell for cell in values if values[cell] is not None]
-    if filled and all(cell.lstrip().startswith(("[", "{")) for cell in filled if cell):
+def _values(column: pl.Series, typed: pl.Series | None) -> list[Any]:
+    """Read what a label column's cells mean: blank is none; JSON lists or objects where all cells are; else text.
+
+    A cell that is no text in the source (`typed`) is what it is there: a number, true, false, a list, an object.
+    """
+    cells = [cell if cell and cell.strip() else None for cell in column.to_list()]
+    distinct = {cell for cell in cells if cell is not None}
+    if distinct and all(cell.lstrip().startswith(("[", "{")) for cell in distinct):
         try:
-            return {**values, **{cell: orjson.loads(cell) for cell in filled if cell}}
+            meant = {cell: orjson.loads(cell) for cell in distinct}
+            return [meant.get(cell) for cell in cells]
         except orjson.JSONDecodeError:
-            return values
-    return values
+            pass
+    if typed is None:
+        return cells
+    return [json.loads(cell) if cell and is_typed else cell for cell, is_typed in zip(cells, typed, strict=True)]
 
 
 def _from_conversations(table: Table, shape: shapes.Shape, columns: Columns) -> _Made:
@@ -198,7 +209,7 @@ def _from_conversations(table: Table, shape: shapes.Shape, columns: Columns) -> 
         written = [orjson.dumps(row) for row in cells.filter(bad).iter_rows(named=True)]
         raw = pl.DataFrame({"row": table.row.filter(bad), "raw": [shown(row) for row in written]})
         part = part.update(raw, on="row")
-    return _Made(_whole(table, part), "tools" if told.tools else "chat")
+    return _Made(_whole(table, part), "tools" if told.tools else "chat", _about_renamed(told.renamed, part.height))
 
 
 def _groups(columns: Sequence[str]) -> pl.Expr:
@@ -236,11 +247,19 @@ def _all_names(tables: Sequence[Table]) -> str:
     return ", ".join(table.name for table in tables[:3]) + (" and others" if len(tables) > 3 else "")
 
 
-def _about(table: Table, rows: pl.DataFrame) -> str:
-    lost = int(rows["why"].is_not_null().sum())
-    count = f"{rows.height:,} row{'' if rows.height == 1 else 's'}"
+def _about(table: Table, made: _Made) -> list[str]:
+    """Say how many rows there are, and each thing of note in a sentence of its own: a screen cuts long ones."""
+    lost = int(made.rows["why"].is_not_null().sum())
+    count = f"{made.rows.height:,} row{'' if made.rows.height == 1 else 's'}"
     unreadable = (f"{lost:,} of them cannot be read",) if lost else ()
-    return f"{table.name}: " + "; ".join((f"{count}, {table.form}", *unreadable, *table.notes))
+    notes = (*table.notes, made.note) if made.note else table.notes
+    return [f"{table.name}: " + said for said in ("; ".join((f"{count}, {table.form}", *unreadable)), *notes)]
+
+
+def _about_renamed(renamed: int, rows: int) -> str:
+    which = "the conversations name" if renamed == rows else f"{renamed:,} conversations name"
+    which = "1 conversation names" if renamed == 1 < rows else which
+    return f"{which} who speaks as ShareGPT does (human, gpt): read as user and assistant" if renamed else ""
 
 
 def _about_columns(columns: Columns) -> str:

@@ -27,6 +27,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _PREFERENCE = ({"chosen", "rejected"}, {"preferred_output"})
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _RESULTS = ("tool", "observation", "function_response")
+_SHAREGPT = {"human", "gpt", "system", "function_call", *_RESULTS}
 _KEPT_AS_JSON = ("tools", "parallel_tool_calls")
 
 
@@ -38,10 +39,11 @@ class Shape(NamedTuple):
 
 
 class Conversations(NamedTuple):
-    """Rows of conversations: columns `row`, `text`, `label`, `messages`, `extra`, `why`; and whether tools are used."""
+    """Rows of conversations: columns `text`, `label`, `messages`, `extra`, `why`; and whether tools are used."""
 
     rows: pl.DataFrame
     tools: bool
+    renamed: int = 0  # how many were chat messages with the names of ShareGPT
 
 
 def recognise(cells: pl.DataFrame, where: str) -> Shape:
@@ -85,7 +87,7 @@ def converse(cells: pl.DataFrame, shape: Shape) -> Conversations:
     rows = [_row(cell, shape, others) for cell in cells.iter_rows(named=True)]
     schema = {"text": pl.String, "label": pl.String, "messages": pl.String, "extra": pl.String, "why": pl.String}
     frame = pl.DataFrame([row[:5] for row in rows], schema=schema, orient="row")
-    return Conversations(frame, tools=any(row.tools for row in rows))
+    return Conversations(frame, tools=any(row.tools for row in rows), renamed=sum(row.renamed for row in rows))
 
 
 class _Row(NamedTuple):
@@ -95,17 +97,22 @@ class _Row(NamedTuple):
     extra: str
     why: str | None
     tools: bool
+    renamed: bool = False
 
 
 def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     kept = {key: _as_json(key, cells[key]) for key in others if cells[key] is not None}
     extra = orjson.dumps(kept).decode() if kept else "{}"
     turns = _TURNS[shape.kind](cells, shape.keys)
+    names = _sharegpt_names(turns) if shape.kind in ("chat", "sharegpt") and isinstance(turns, list) else None
+    if names and isinstance(turns, list):
+        system = _system(cells) if shape.kind == "chat" and names[0] == "from" else []
+        turns = _from_sharegpt(turns, system, *names)
     if isinstance(turns, str):
         return _Row(None, None, None, extra, turns, tools=False)
     tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
     text, label = model.turns_say(turns)
-    return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools)
+    return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools, renamed=names is not None)
 
 
 def _as_json(key: str, value: str | None) -> Any:
@@ -130,16 +137,32 @@ def _chat(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
 
 def _sharegpt(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
     turns = _chat(cells, keys)
-    if isinstance(turns, str):
-        return turns
-    messages = _system(cells)
+    return turns if isinstance(turns, str) else _from_sharegpt(turns, _system(cells), "from", "value")
+
+
+def _sharegpt_names(turns: list[Message]) -> tuple[str, str] | None:
+    """Return the keys of who speaks and what is said where chat messages have ShareGPT's names in every turn.
+
+    That is `from` and `value`, or `role` and `content` with human and gpt as the roles; user or assistant beside them
+    is a mistake that the check names.
+    """
+    if all("from" in turn and "role" not in turn and "content" not in turn for turn in turns):
+        return ("from", "value") if turns else None
+    roles = [turn.get("role") for turn in turns]
+    if ("human" in roles or "gpt" in roles) and all(isinstance(role, str) and role in _SHAREGPT for role in roles):
+        return "role", "content"
+    return None
+
+
+def _from_sharegpt(turns: list[Message], system: list[Message], speaker: str, words: str) -> list[Message] | str:
+    messages = list(system)
     calls = 0
     for turn in turns:
-        if "from" not in turn:  # the name of ShareGPT's list with the form of chat messages
+        if speaker not in turn:  # the name of ShareGPT's list with the form of chat messages
             messages.append(turn)
             continue
-        role, value = turn["from"], turn.get("value")
-        kept = {key: kept for key, kept in turn.items() if key not in ("from", "value")}
+        role, value = turn[speaker], turn.get(words)
+        kept = {key: kept for key, kept in turn.items() if key not in (speaker, words)}
         if role == "function_call":
             called = _calls(value, calls)
             if isinstance(called, str):

@@ -25,6 +25,8 @@ class Table(NamedTuple):
     broken: pl.DataFrame  # see BROKEN
     notes: tuple[str, ...] = ()
     in_file: bool = True
+    # Boolean, for the columns that hold more than text: true where the source has a number, true, false, list or object
+    typed: pl.DataFrame = pl.DataFrame()
 
 
 class Broken(NamedTuple):

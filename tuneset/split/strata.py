@@ -62,8 +62,8 @@ def _name(value: object) -> str:
     if value is None or value == "":
         return "(none)"
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "(none)"
-    return str(value)
+        return ", ".join(map(_name, value)) or "(none)"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _conversation_names(examples: pl.DataFrame) -> pl.Series:
