@@ -1,6 +1,8 @@
 """`prepare` from end to end: files, balance, split, later runs, decisions."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 import tuneset
 from tuneset.errors import TunesetError
+from tuneset.stages import instruction
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 INSTRUCTION = "Classify the user message into a category and sub-category and output the result as JSON."
@@ -364,3 +367,89 @@ def test_a_set_where_every_row_is_the_same_says_so_and_loses_nothing(tmp_path):
     summary = tuneset.prepare(tmp_path / "in.csv", text="inquiry", label="category", out=tmp_path / "out").summary
     assert summary["balance"] == {"in": 30, "kept": 1, "dropped": 0, "merged": 29}
     assert summary["verdict"]["level"] == "not-ready"
+
+
+def test_a_source_that_is_gone_is_said_and_what_was_read_before_is_used(tmp_path):
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    write(one, paraphrased(40))
+    write(two, paraphrased(40, seed=1))
+    first = tuneset.prepare([one, two], out=tmp_path / "out")
+    before = sides(first)
+    two.unlink()
+    events = []
+    again = tuneset.prepare(first.path, watch=events.append)
+    assert sides(again) == before
+    assert [event.kind for event in events if event.kind != "start"] == ["gone"] + ["unchanged"] * 6
+    assert f"{two} is gone; what was read before is used" in again.summary["said"]
+    with pytest.raises(TunesetError, match="no such file"):
+        tuneset.prepare([one, two], out=tmp_path / "out")
+
+
+def test_conversations_have_no_classes_to_be_uneven(tmp_path):
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": row["inquiry"]},
+                {"role": "assistant", "content": f"answer {number}"},
+            ]
+        }
+        for number, row in enumerate(paraphrased(6))
+    ]
+    (tmp_path / "chat.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reasons = " ".join(tuneset.prepare(tmp_path / "chat.jsonl").summary["verdict"]["reasons"])
+    assert "of examples (by source, turns and length)" in reasons
+    assert "class" not in reasons
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["category", "sub_category"], "into a category and sub-category and"),
+        (["intent"], "into an intent and"),
+        (["user_type"], "into a user-type and"),
+        (["status"], "into a status and"),
+        (["class"], "into a class and"),
+        (["labels"], "by labels and"),
+        (["it's label"], 'by "it\'s label" and'),
+        (["Ticket Type", "level_1"], "into a ticket type and level-1 and"),
+        (["\u7c7b\u522b"], 'by "\u7c7b\u522b" and'),
+        (["a", "b", "c"], 'by "a", "b" and "c" and'),
+    ],
+)
+def test_the_instruction_reads_well_whatever_the_labels_are_called(labels, words):
+    assert instruction(labels) == f"Classify the user message {words} output the result as JSON."
+
+
+STEP = """
+import dataclasses
+import polars as pl
+@dataclasses.dataclass(frozen=True)
+class Shortest:
+    '''Drop short texts.'''
+    rule = "shortest"
+    scope = "example"
+    def __call__(self, examples):
+        short = examples.filter(pl.col("text").str.len_chars() < LIMIT)
+        return short.select(rule=pl.lit("shortest"), example="id", action=pl.lit("drop"), says=pl.lit("short"))
+"""
+PLAN = """
+[clean]
+steps = ["shortest"]
+[clean.shortest]
+use = "my_shortest:Shortest"
+[[sources]]
+paths = ["in.csv"]
+"""
+
+
+def test_a_step_of_ones_own_that_was_edited_runs_again(tmp_path):
+    short = [{"inquiry": text, "category": "c0"} for text in ("hi", "hello you")]
+    write(tmp_path / "in.csv", paraphrased(30) + short)
+    (tmp_path / "recipe.toml").write_text(PLAN)
+    script = "import sys, tuneset; print(tuneset.prepare(sys.argv[1]).summary['balance']['dropped'])"
+    dropped = []
+    for limit, given in ((5, "recipe.toml"), (5, "recipe-tuneset"), (15, "recipe-tuneset")):
+        (tmp_path / "my_shortest.py").write_text(STEP.replace("LIMIT", str(limit)))
+        words = [sys.executable, "-B", "-c", script, given]
+        dropped.append(int(subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout))
+    assert dropped == [1, 1, 2]

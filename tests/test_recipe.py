@@ -1,5 +1,7 @@
 """Recipes: every default filled in, nothing unknown accepted, and what is written can be read back."""
 
+import sys
+
 import pytest
 
 from tuneset import recipe
@@ -60,6 +62,11 @@ def test_a_third_partys_step_is_named_by_its_import_path(tmp_path, monkeypatch):
         ({"dedupe": {"steps": ["near-duplicate"], "near-duplicate": {"threshold": "high"}}}, "threshold"),
         ({"dedupe": {"steps": ["exact-duplicate"], "near-duplicate": {}}}, "near-duplicate"),
         ({"clean": {"steps": ["x"], "x": {"use": "no.such:Step"}}}, "cannot import"),
+        ({"dedupe": {"steps": ["near-duplicat"], "near-duplicate": {"drop": True}}}, "unknown step 'near-duplicat'"),
+        ({"dedupe": {"near-duplicate": {"drop": "yes"}}}, "write it as in drop = false"),
+        ({"clean": {"steps": ["x"], "x": {"share": 1}}}, 'use = "module:ClassName"'),
+        ({"clean": {"steps": ["x"], "x": {"use": "tuneset.clean:EmptyTex"}}}, "'EmptyText'"),
+        ({"clean": {"steps": ["x"], "x": {"use": "tuneset.clean"}}}, "names no class"),
         ({"format": {"target": "chatt"}}, "format.target"),
     ],
 )
@@ -68,6 +75,115 @@ def test_what_is_unknown_or_impossible_is_an_error_with_the_nearest_word(values,
         recipe.parse(values, "recipe.toml")
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_an_error_names_the_file_that_was_given(tmp_path):
+    path = tmp_path / "mine.toml"
+    for text in ('[clean]\nsteps = ["emty-text"]', "[clean.steps]", "[dedupe.near-duplicate]\nseed = 0.5", "[splt]"):
+        path.write_text(text)
+        with pytest.raises(RecipeError) as caught:
+            recipe.read(path)
+        assert str(path) in caught.value.where
+
+
+def test_parameters_alone_leave_the_default_steps_as_they_are():
+    full = recipe.filled(recipe.parse({"dedupe": {"near-duplicate": {"drop": True}}}, "recipe.toml"))
+    assert full.dedupe.steps == recipe.default_steps("dedupe")
+    assert full.dedupe.model_extra["near-duplicate"]["drop"] is True
+
+
+MODULE = """
+import dataclasses
+from tuneset import model
+@dataclasses.dataclass(frozen=True)
+class Shouting:
+    '''Flag shouting.'''
+    rule = 'shouting'
+    scope = 'example'
+    words: tuple[str, ...] = ('hey',)
+    def __call__(self, examples):
+        return model.no_findings()
+"""
+PLAN = """
+[clean]
+steps = ["shouting"]
+[clean.shouting]
+use = "{module}:Shouting"
+words = ["oi", "hey"]
+[[sources]]
+paths = ["in.csv"]
+"""
+
+
+@pytest.fixture
+def forget():
+    """Forget the modules that a test imports: each test writes its own."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def written(folder, module):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{module}.py").write_text(MODULE)
+    (folder / "recipe.toml").write_text(PLAN.format(module=module))
+    return folder / "recipe.toml"
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_step_is_found_beside_the_recipe_and_the_path_is_left_as_it_was(tmp_path):
+    path, before = written(tmp_path, "beside_it"), sys.path.copy()
+    (step,) = recipe.read(path, beside=tmp_path).steps("clean")
+    assert type(step).__module__ == "beside_it"
+    assert sys.path == before
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_list_in_the_recipe_is_a_tuple_in_the_step_and_a_list_again_when_written(tmp_path):
+    full = recipe.filled(recipe.read(written(tmp_path, "with_words"), beside=tmp_path))
+    assert full.steps("clean")[0].words == ("oi", "hey")
+    (tmp_path / "again.toml").write_text(recipe.to_toml(full))
+    assert recipe.read(tmp_path / "again.toml", beside=tmp_path) == full
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_step_is_found_in_the_current_folder_and_in_no_folder_that_nobody_named(tmp_path, monkeypatch):
+    path = written(tmp_path / "there", "standing_here")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(RecipeError) as caught:
+        recipe.read(path)
+    assert str(tmp_path / "elsewhere") in caught.value.hint
+    assert "standing_here.py" in caught.value.hint
+    monkeypatch.chdir(tmp_path / "there")
+    assert recipe.read(path).steps("clean")[0].rule == "shouting"
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_module_of_the_same_name_is_never_run_in_the_place_of_the_one_beside_the_recipe(tmp_path):
+    first, second = (written(tmp_path / name, "namesake") for name in ("one", "two"))
+    assert recipe.read(first, beside=first.parent)
+    with pytest.raises(RecipeError, match="two modules are called 'namesake'"):
+        recipe.read(second, beside=second.parent)
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_module_that_is_not_python_is_an_error_of_three_lines(tmp_path):
+    path = written(tmp_path, "half_written")
+    (tmp_path / "half_written.py").write_text("class Shouting(:\n")
+    with pytest.raises(RecipeError) as caught:
+        recipe.read(path, beside=tmp_path)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_parameter_without_a_default_is_asked_for(tmp_path):
+    path = written(tmp_path, "asks_for_it")
+    (tmp_path / "asks_for_it.py").write_text(MODULE.replace("words: tuple[str, ...] = ('hey',)", "size: int"))
+    path.write_text(PLAN.format(module="asks_for_it").replace('words = ["oi", "hey"]\n', ""))
+    with pytest.raises(RecipeError, match="size"):
+        recipe.read(path, beside=tmp_path)
 
 
 def test_a_file_that_is_no_recipe_is_an_error_of_three_lines(tmp_path):
@@ -80,3 +196,13 @@ def test_a_file_that_is_no_recipe_is_an_error_of_three_lines(tmp_path):
 def test_explaining_a_rule_that_does_not_exist_names_the_nearest():
     with pytest.raises(RecipeError, match="near-duplicate"):
         recipe.explain("near-duplicat")
+
+
+def test_the_rules_of_the_check_are_explained_each_with_what_mends_it():
+    from tuneset.targets import RULES
+
+    assert [page["rule"] for page in recipe.check_pages()] == sorted(RULES)
+    (page,) = recipe.explain("too-few-rows")
+    assert page["title"].startswith("Add examples")
+    assert "warning" in page["text"]
+    assert not {page["rule"] for page in recipe.explain()} & set(RULES)

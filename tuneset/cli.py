@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tuneset import __version__
-from tuneset.errors import TunesetError
+from tuneset.errors import TunesetError, way_out
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 STAGE_OF = {
@@ -36,32 +39,59 @@ class Commands(click.Group):
                 formatter.write_dl(rows)
         del ctx
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options that stand before a command."""
+        with _three_lines(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a bad request ends with three lines and exit code 2."""
-        try:
+        with _three_lines(ctx):
             return super().invoke(ctx)
-        except TunesetError as error:
-            click.echo(f"error  {error}", err=True)
-            ctx.exit(2)
-        except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
-            raise
-        except OSError as error:
-            click.echo(f"error  {_refused(error)}", err=True)
-            ctx.exit(2)
+
+
+@contextlib.contextmanager
+def _three_lines(ctx: click.Context) -> Iterator[None]:
+    """End a bad request with what went wrong, where, and what to do, and with exit code 2."""
+    try:
+        yield
+    except TunesetError as error:
+        _fail(ctx, error)
+    except (BrokenPipeError, click.exceptions.NoArgsIsHelpError):  # `| head` went away; `tuneset` alone shows its help
+        raise
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "tuneset"
+        _fail(ctx, TunesetError(error.format_message().rstrip("."), path, f"{path} --help"))
+    except OSError as error:  # what was written before stays complete
+        what = (error.strerror or str(error)).lower()
+        _fail(ctx, TunesetError(what, str(error.filename or "the run folder"), way_out(error)))
+
+
+def _fail(ctx: click.Context, error: TunesetError) -> None:
+    from tuneset import terminal
+
+    terminal.failed(error)
+    ctx.exit(2)
 
 
 def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show a bug of ours whole and end with exit code 70."""
+    """Show a bug whole, say whose it is, and end with exit code 70."""
     traceback.print_exception(kind, error, trace)
-    click.echo("\nThis is a bug in tuneset. Please report it with the lines above.", err=True)
+    theirs = _file_of_a_step(trace)
+    said = (
+        f"This is an error in {theirs}."
+        if theirs
+        else "This is a bug in tuneset. Please report it with the lines above."
+    )
+    click.echo(f"\n{said}", err=True)
     sys.exit(70)
 
 
-def _refused(error: OSError) -> TunesetError:
-    """Say in three lines what the operating system refused; what was written before stays complete."""
-    hints = {28: "free some space and run the same command again: it goes on where it stopped", 13: "check who owns it"}
-    what = (error.strerror or str(error)).lower()
-    return TunesetError(what, str(error.filename or "the run folder"), hints.get(error.errno or 0, "check the path"))
+def _file_of_a_step(trace: TracebackType | None) -> str | None:
+    """Find the last file on the way to an error that belongs to neither tuneset nor Python nor what is installed."""
+    known = (str(Path(__file__).parent), sys.prefix, sys.base_prefix, "<")
+    files = [frame.filename for frame in traceback.extract_tb(trace)]
+    return next((file for file in reversed(files) if not file.startswith(known)), None)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -70,8 +100,8 @@ def main() -> None:
     """Prepare fine-tuning datasets for language models.
 
     \b
-    tuneset prepare dataset.csv     files that a trainer accepts, a verdict and a report
-    tuneset peek dataset.csv        what would be read, without writing anything
+    tuneset prepare dataset.csv   files that a trainer accepts, and a report
+    tuneset peek dataset.csv      what would be read; writes nothing
     """  # noqa: D301 - click takes the backspace for "keep these lines"
     sys.excepthook = _bug
 
@@ -133,7 +163,7 @@ def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 @columns
 @as_json
 def peek(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Show the columns, the guesses and the first rows of INPUTS, without writing anything."""
+    """Show columns, guesses and first rows of INPUTS; write nothing."""
     from tuneset import run, terminal
 
     terminal.peeked(run.peek(list(inputs), **options), as_json=as_json)
@@ -145,7 +175,7 @@ def peek(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 @columns
 @shape
 def init(inputs: tuple[str, ...], out: str, **options: Any) -> None:
-    """Write a recipe for INPUTS with every default filled in, to edit before the first run."""
+    """Write a recipe for INPUTS, every default filled in, to edit."""
     from tuneset import run, terminal
 
     terminal.written(run.init(list(inputs), out=out, **options))
@@ -172,7 +202,10 @@ def findings(run: str, rule: str | None, limit: int | None, as_json: bool) -> No
 @click.option("--why", metavar="TEXT", help="The reason, for those who come later.")
 @as_json
 def decide(run: str, finding: str, verdict: Any, as_json: bool, **options: Any) -> None:
-    """Answer a FINDING of RUN (its id or the first digits): accept, reject, or edit."""
+    """Answer a FINDING of RUN: accept, reject, or edit.
+
+    FINDING is its id, or the first digits of it.
+    """
     from tuneset import Dataset, terminal
 
     terminal.decided(Dataset.open(run).decide(finding, verdict, **options), run, as_json=as_json)
@@ -182,10 +215,13 @@ def decide(run: str, finding: str, verdict: Any, as_json: bool, **options: Any) 
 @click.argument("rule", required=False)
 @as_json
 def explain(rule: str | None, as_json: bool) -> None:
-    """Explain a RULE: why it hurts, what is done about it, its limits. Without a rule: list them."""
+    """Explain a RULE: why it hurts, what is done, its limits.
+
+    Without a rule: list them.
+    """
     from tuneset import recipe, terminal
 
-    terminal.explained(recipe.explain(rule), as_json=as_json)
+    terminal.explained(recipe.explain(rule), [] if rule else recipe.check_pages(), as_json=as_json)
 
 
 if __name__ == "__main__":

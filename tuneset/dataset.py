@@ -86,7 +86,9 @@ class Dataset:
         """
         said = settle(self.folder.findings(), self.folder.decisions())
         if rule is not None and rule not in said["rule"]:
-            known = set(recipe.steps()) | {"unreadable-row", "bridges-splits"} | set(said["rule"])
+            pages = [*recipe.explain(), *recipe.check_pages()]
+            own = [each for stage in recipe.STAGES_WITH_STEPS for each in getattr(self.recipe, stage).steps]
+            known = {page["rule"] for page in pages} | set(own) | set(said["rule"])
             if rule not in known:
                 raise unknown("rule", rule, known, str(self.path))
             said = said.clear()
@@ -159,6 +161,9 @@ class Dataset:
         where = f"finding {finding['id'][:8]} ({finding['rule']})"
         if finding["rule"] == "unreadable-row":
             raise RecipeError("this row was never read", where, "mend its line in the source and prepare again")
+        if finding["action"] == "edit" and finding["stage"] == "get":
+            hint = f'action = "flag" in [clean.{finding["rule"]}], and prepare from the source again'
+            raise RecipeError("this was hidden before anything was written", where, hint)
         if finding["rule"] == "missing-label" and verdict == "reject":
             raise RecipeError("an example without an answer cannot be kept", where, "edit it: --after gives the answer")
         _check_verdict(verdict, after, finding)

@@ -11,6 +11,7 @@ Bad data is a finding, a bad request is a TunesetError, a bug is a traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,10 @@ class RunError(TunesetError):
     """A run folder is not what the command needs."""
 
 
-def unknown(kind: str, name: str, valid: Iterable[str], where: str) -> RecipeError:
+def unknown(kind: str, name: str, valid: Iterable[str], where: str, listing: str = "") -> RecipeError:
     """Name the nearest valid word for one that is not known.
+
+    `listing` stands in the place of the list where there are too many to name, and says what lists them.
 
     >>> print(unknown("rule", "exact-duplicat", ["exact-duplicate", "empty-text"], "recipe.toml"))
     unknown rule 'exact-duplicat'
@@ -57,8 +60,26 @@ def unknown(kind: str, name: str, valid: Iterable[str], where: str) -> RecipeErr
     """
     names = sorted(valid)
     near = difflib.get_close_matches(name.rpartition(".")[2], names, n=1, cutoff=0.5)
-    listed = f"there {'is' if len(names) == 1 else 'are'}: {', '.join(names) or 'none'}"
+    listed = listing or f"there {'is' if len(names) == 1 else 'are'}: {', '.join(names) or 'none'}"
     return RecipeError(f"unknown {kind} {name!r}", where, f"{near[0]!r} ({listed})" if near else listed)
+
+
+# What helps against what the system refuses; everything else is a path that leads nowhere.
+_FULL = "free some space, and run the same command again: it goes on where it stopped"
+_RIGHTS = "check who may read and write there"
+_WAYS_OUT = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _RIGHTS),
+}
+
+
+def way_out(error: OSError) -> str:
+    """Say what helps against something that the operating system refused.
+
+    >>> way_out(PermissionError(13, "Permission denied"))
+    'check who may read and write there'
+    """
+    return _WAYS_OUT.get(error.errno or 0, "check the path: each folder in it must be there")
 
 
 def need(package: str, extra: str) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +15,7 @@ import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.errors import RunError
+from tuneset.errors import RunError, way_out
 from tuneset.recipe import STAGES
 
 if TYPE_CHECKING:
@@ -164,8 +166,14 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).rpartition(": ")[2]
-        hint = "free some space or check the rights, and run the same command again: it goes on where it stopped"
-        raise RunError(f"this cannot be written: {reason or error}", str(path), hint) from error
+        said = error if isinstance(error, OSError) and error.errno else OSError(_number(str(error)), "")
+        raise RunError(f"this cannot be written: {reason or error}", str(path), way_out(said)) from error
+
+
+def _number(words: str) -> int:
+    """Read the system's number out of what Polars says, as in "No space left on device (os error 28)"."""
+    found = re.search(r"os error (\d+)", words)
+    return int(found[1]) if found else errno.ENOSPC
 
 
 def write(path: Path, content: bytes) -> None:

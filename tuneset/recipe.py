@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
+import sys
 import tomllib
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tuneset import step
-from tuneset.errors import RecipeError, unknown
+from tuneset.errors import RecipeError, unknown, way_out
+from tuneset.targets import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
 STAGES = ("get", "clean", "dedupe", "split", "judge", "format", "check")
 STAGES_WITH_STEPS = ("clean", "dedupe", "judge")
@@ -103,21 +107,33 @@ class Recipe(Part):
     judge: Steps = Steps()
     format: Format = Format()
 
-    def steps(self, stage: str) -> list[step.Step]:
-        """Build the steps of a stage, in the recipe's order."""
+    def steps(self, stage: str, where: str = "recipe.toml", beside: Path | None = None) -> list[step.Step]:
+        """Build the steps of a stage, in the recipe's order; `where` and `beside` are those of `parse`."""
         part: Steps = getattr(self, stage)
+        names = part.steps if "steps" in part.model_fields_set else default_steps(stage)
         tables = part.model_extra or {}
+        for name in names:
+            if name not in steps() and name not in tables:
+                raise unknown("step", name, steps(), f"{where} [{stage}] steps")
         for name in tables:
-            if name not in part.steps:
+            if name not in names:
                 what = f"{name!r} has parameters, but is not one of the steps"
-                raise RecipeError(what, f"[{stage}] steps", f"add it to the steps, or remove [{stage}.{name}]")
-        return [_build(name, tables.get(name, {}), f"recipe.toml [{stage}.{name}]") for name in part.steps]
+                raise RecipeError(what, f"{where} [{stage}]", f"add it to the steps, or remove [{stage}.{name}]")
+        return [_build(name, tables.get(name, {}), f"{where} [{stage}.{name}]", beside) for name in names]
 
 
 @cache
 def steps() -> dict[str, type[step.Step]]:
     """Return every step that is installed, by rule: ours and third parties', through one entry point group."""
-    return {entry.name: entry.load() for entry in sorted(entry_points(group="tuneset.steps"), key=lambda e: e.name)}
+    found = {}
+    for entry in sorted(entry_points(group="tuneset.steps"), key=lambda entry: entry.name):
+        try:
+            found[entry.name] = entry.load()
+        except (ImportError, AttributeError, SyntaxError) as error:
+            owner = entry.dist.name if entry.dist else "the package that brings it"
+            what = f"the step {entry.name!r} cannot be imported: {error}"
+            raise RecipeError(what, entry.value, f"install {owner} again, or remove it") from error
+    return found
 
 
 def default_steps(stage: str) -> list[str]:
@@ -128,17 +144,40 @@ def default_steps(stage: str) -> list[str]:
 
 
 def explain(rule: str | None = None) -> list[dict[str, str]]:
-    """Explain a rule, or list all of them: `rule`, `title`, and `text` with why it hurts, what is done, and the limits.
+    """Explain a rule, or every rule of reading, of the steps and of splitting, where none is given.
+
+    `rule`, `title`, and `text` with why it hurts, what is done, and the limits. The rules by which finished files are
+    checked are explained by name, too; `check_pages` lists those.
 
     >>> explain("empty-text")[0]["title"]
     'Drop examples without text.'
     """
     described = {name: made.__doc__ or "" for name, made in steps().items()} | RULES_WITHOUT_STEP
-    pages = [step.page(name, words) for name, words in described.items()]
-    found = [page for page in pages if rule in (None, page["rule"])]
+    pages = [step.page(name, words) for name, words in sorted(described.items())]
+    if rule is None:
+        return pages
+    pages += check_pages()
+    found = [page for page in pages if page["rule"] == rule]
     if not found:
-        raise unknown("rule", str(rule), [page["rule"] for page in pages], "explain")
-    return sorted(found, key=lambda page: page["rule"])
+        listing = "tuneset explain lists them all"
+        raise unknown("rule", rule, [page["rule"] for page in pages], f"tuneset explain {rule}", listing)
+    return found
+
+
+def check_pages() -> list[dict[str, str]]:
+    """List the rules by which the finished files are checked, with what mends each.
+
+    >>> check_pages()[0]["rule"], check_pages()[0]["title"]
+    ('all-weights-zero', 'Give one assistant message the weight 1, or drop the example.')
+    """
+    grave = {
+        "error": "An error in the finished files: a platform refuses them, or the row cannot teach what it is meant to.",
+        "warning": "A warning about the finished files: some platforms refuse it or read it otherwise, others take it.",
+    }
+    return [
+        step.page(name, f"{each.mend[:1].upper()}{each.mend[1:]}.\n{grave[each.severity]}")
+        for name, each in sorted(rules.RULES.items())
+    ]
 
 
 def filled(recipe: Recipe) -> Recipe:
@@ -156,21 +195,21 @@ def filled(recipe: Recipe) -> Recipe:
     return Recipe.model_validate(written)
 
 
-def read(path: Path) -> Recipe:
-    """Read a recipe file.
+def read(path: Path, *, beside: Path | None = None) -> Recipe:
+    """Read a recipe file; `beside` is a folder where modules of its steps may lie.
 
     Raises RecipeError where it is not TOML, or holds an unknown key or an impossible value.
     """
     try:
-        return parse(tomllib.loads(path.read_text(encoding="utf-8-sig")), str(path))
+        return parse(tomllib.loads(path.read_text(encoding="utf-8-sig")), str(path), beside=beside)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"not a recipe: {error}", str(path), "tuneset init writes one to start from") from error
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe: {error.strerror}", str(path), "check the path") from error
+        raise RecipeError(f"cannot read the recipe: {error.strerror}", str(path), way_out(error)) from error
 
 
-def parse(values: Mapping[str, Any], where: str) -> Recipe:
-    """Check a recipe's values.
+def parse(values: Mapping[str, Any], where: str, *, beside: Path | None = None) -> Recipe:
+    """Check a recipe's values; `where` is the file or the option that they are from.
 
     >>> parse({"split": {"validaton": 0.3}}, "recipe.toml")
     Traceback (most recent call last):
@@ -184,7 +223,7 @@ def parse(values: Mapping[str, Any], where: str) -> Recipe:
     except ValidationError as error:
         raise _explained(error, where) from None
     for stage in STAGES_WITH_STEPS:
-        recipe.steps(stage)
+        recipe.steps(stage, where, beside)
     return recipe
 
 
@@ -202,27 +241,28 @@ def to_toml(recipe: Recipe) -> str:
     return "\n".join(blocks)
 
 
-def _build(name: str, table: Any, where: str) -> step.Step:
+def _build(name: str, table: Any, where: str, beside: Path | None) -> step.Step:
     if not isinstance(table, dict):
         raise RecipeError(f"{name} is not a table of parameters", where, f"write [….{name}] above its parameters")
     given = dict(table)
     use = given.pop("use", None)
-    made = _imported(str(use), where) if use else steps().get(name)
+    made = _imported(str(use), where, beside) if use else steps().get(name)
     if made is None:
-        raise unknown("step", name, steps(), where)
+        raise unknown("step", name, steps(), where, 'a step of your own needs use = "module:ClassName"')
     if not hasattr(made, "__dataclass_fields__"):
-        raise RecipeError(f"{name} is not a step: a step is a frozen dataclass", where, "see docs/steps.md")
+        raise RecipeError(f"{name} is not a step: a step is a frozen dataclass", where, "see docs/own-steps.md")
     defaults = {field.name: field.default for field in dataclasses.fields(made)}  # type: ignore[arg-type]
     for key, value in given.items():
         if key not in defaults:
             raise unknown("parameter", key, defaults, where)
         if not _fits(value, defaults[key]):
-            kind = type(defaults[key]).__name__
-            raise RecipeError(f"{key} = {value!r} is not of the type {kind}", where, f"tuneset explain {name}")
-    try:
-        return made(**given)
-    except ValueError as error:
-        raise RecipeError(str(error), where, f"tuneset explain {name}") from error
+            what = f"{key} = {value!r} is not of the type {type(defaults[key]).__name__}"
+            raise RecipeError(what, where, f"write it as in {tomli_w.dumps({key: defaults[key]}).strip()}")
+    try:  # TOML has lists only, and a frozen step holds tuples
+        return made(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+    except (ValueError, TypeError) as error:  # TypeError: a parameter without a default was not given
+        listed = ", ".join(defaults) or "none"
+        raise RecipeError(str(error), where, f"change its parameters (there are: {listed})") from error
 
 
 def _fits(value: Any, default: Any) -> bool:
@@ -231,22 +271,57 @@ def _fits(value: Any, default: Any) -> bool:
         return isinstance(value, type(default))
     if isinstance(default, float):
         return isinstance(value, float | int)
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple)
     return default is None or default is dataclasses.MISSING or isinstance(value, type(default))
 
 
-def _imported(use: str, where: str) -> type[step.Step]:
-    module, _, name = use.partition(":")
+def _imported(use: str, where: str, beside: Path | None) -> type[step.Step]:
+    """Import a step's class: from what is installed, from beside the recipe, or from the current folder."""
+    module, colon, name = use.partition(":")
+    if not (module and colon and name):
+        raise RecipeError(f"use = {use!r} names no class", where, 'use = "module:ClassName"')
+    folders = list(dict.fromkeys(str(folder.resolve()) for folder in (beside, Path()) if folder is not None))
     try:
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError, ValueError) as error:
-        raise RecipeError(
-            f"cannot import the step {use!r}: {error}", where, 'use = "package.module:ClassName"'
-        ) from error
+        with _looking_in(folders):
+            found = importlib.import_module(module)
+    except (ImportError, SyntaxError, ValueError) as error:
+        hint = f"stand in the folder of {module.partition('.')[0]}.py, or install it; looked in {' and '.join(folders)}"
+        raise RecipeError(f"cannot import the step {use!r}: {error}", where, hint) from error
+    _refuse_namesake(module, beside, where)
+    if not hasattr(found, name):
+        classes = [each for each, kind in vars(found).items() if isinstance(kind, type) and hasattr(kind, "rule")]
+        raise unknown("step class", name, classes, where)
+    return getattr(found, name)  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _looking_in(folders: list[str]) -> Iterator[None]:
+    """Let modules be found in more folders for a moment, after everything else: none hides what is installed."""
+    added = [folder for folder in folders if folder not in sys.path]
+    sys.path += added
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        for folder in added:
+            sys.path.remove(folder)
+
+
+def _refuse_namesake(module: str, beside: Path | None, where: str) -> None:
+    """Refuse to run another module than the one beside the recipe, where both have one name."""
+    top = module.partition(".")[0]
+    wanted = PathFinder.find_spec(top, [str(beside.resolve())]) if beside is not None else None
+    loaded = getattr(sys.modules[top], "__file__", None)
+    if wanted is not None and wanted.origin and loaded and not Path(wanted.origin).samefile(loaded):
+        what = f"two modules are called {top!r}: {wanted.origin} and {loaded}"
+        raise RecipeError(what, where, "give yours another name")
 
 
 def _written(table: Mapping[str, Any], built: step.Step) -> dict[str, Any]:
     use = {"use": table["use"]} if "use" in table else {}
-    return use | step.parameters(built)
+    values = step.parameters(built).items()
+    return use | {key: list(value) if isinstance(value, tuple) else value for key, value in values}
 
 
 def _explained(error: ValidationError, where: str) -> RecipeError:
@@ -256,7 +331,8 @@ def _explained(error: ValidationError, where: str) -> RecipeError:
         return unknown("key", path, _keys(first["loc"][:-1]), where)
     given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
     said = first["msg"].removeprefix("Value error, ").lower()
-    return RecipeError(f"{path}{given}: {said}", where, "tuneset init writes a recipe that fits")
+    hint = "tuneset prepare --help" if where.startswith("-") else "tuneset init writes a recipe that fits"
+    return RecipeError(f"{path}{given}: {said}", where, hint)
 
 
 def _keys(path: Iterable[int | str]) -> list[str]:

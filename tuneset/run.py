@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset import __version__, recipe, sources, stages
 from tuneset.dataset import Dataset
-from tuneset.errors import InputError, RecipeError, RunError, TunesetError
+from tuneset.errors import InputError, RecipeError, RunError, TunesetError, way_out
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
     Folder,
     Outcome,
     clear_unfinished,
+    file_hash,
     hash_of,
     only_one,
     to_json,
@@ -24,7 +27,7 @@ from tuneset.folder import (
     write_stage,
     writing,
 )
-from tuneset.recipe import STAGES, Recipe
+from tuneset.recipe import STAGES, STAGES_WITH_STEPS, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +39,7 @@ class Event(NamedTuple):
     """A stage began, ended, or was found unchanged; what a terminal shows as it goes."""
 
     stage: str
-    kind: str
+    kind: str  # start, done, unchanged, or gone: the sources are, and what was read before is used
     seconds: float = 0.0
     says: str = ""
     facts: Mapping[str, Any] | None = None  # what the stage wrote about itself
@@ -88,7 +91,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     try:
         job = _job(source, Path(out) if out is not None else None, given)
     except OSError as error:
-        raise InputError(f"this cannot be read: {error.strerror}", str(error.filename), "check the path") from error
+        raise InputError(f"this cannot be read: {error.strerror}", str(error.filename), way_out(error)) from error
     with writing(job.folder.path):
         fresh = not job.folder.path.exists()
         job.folder.inside.mkdir(parents=True, exist_ok=True)
@@ -129,10 +132,13 @@ def init(source: Any, *, out: str | Path = "recipe.toml", **options: Any) -> Pat
     """
     path = Path(out)
     if path.exists():
-        raise RunError("this file is there already", str(path), "give another name with --out")
+        what = "this is a folder" if path.is_dir() else "this file is there already"
+        raise RunError(what, str(path), "give another name with --out")
+    if not path.parent.is_dir():
+        raise RunError("there is no such folder", str(path.parent), "make it first, or give another name with --out")
     given = _given(**options)
     spec = recipe.Source(paths=_paths(source) or [])
-    planned = _changed(Recipe(sources=[spec]), given)
+    planned = _changed(Recipe(sources=[spec]), given, path)
     _, planned = stages.get(planned, None, Folder(path.with_suffix("")))
     write(path, recipe.to_toml(planned).encode())
     return path
@@ -168,20 +174,20 @@ def _job(source: Any, out: Path | None, given: dict[str, dict[str, Any]]) -> Job
     path = Path(source) if isinstance(source, str | Path) else None
     if path is not None and (path / INSIDE).is_dir():
         folder = Folder(path)
-        return Job(folder, _changed(_own_recipe(folder), given), again=True)
+        return Job(folder, _changed(_own_recipe(folder), given, folder.path / "recipe.toml"), again=True)
     if path is not None and path.suffix == ".toml" and path.is_file():
-        planned = recipe.read(path)
+        planned = recipe.read(path, beside=path.parent)
         if not planned.sources:
             raise RecipeError("this recipe names no sources", str(path), "tuneset init FILE writes one that does")
         folder = Folder(out or path.with_name(f"{path.stem}-tuneset"))
         _refuse_others(folder, planned.sources)
-        return Job(folder, _changed(planned, given))
+        return Job(folder, _changed(planned, given, path))
     paths = _paths(source)
     table = source if paths is None else None
     folder = Folder(out or _beside(paths))
     spec = recipe.Source(kind="table", name="table") if paths is None else recipe.Source(paths=paths)
     planned = _refuse_others(folder, [spec]) or Recipe(sources=[spec])
-    return Job(folder, _changed(planned, given), table)
+    return Job(folder, _changed(planned, given, folder.path / "recipe.toml"), table)
 
 
 def _paths(source: Any) -> list[str] | None:
@@ -204,13 +210,15 @@ def _beside(paths: list[str] | None) -> Path:
 def _own_recipe(folder: Folder) -> Recipe:
     path = folder.path / "recipe.toml"
     if not path.exists():
-        raise RunError("this run has no recipe yet", str(folder.path), "run `tuneset prepare INPUT --out` here again")
+        hint = f"tuneset prepare INPUT --out {folder.path}, INPUT being what it was made from; every side is kept"
+        raise RunError("this run has no recipe", str(path), hint)
     return recipe.read(path)
 
 
 def _refuse_others(folder: Folder, wanted: Sequence[recipe.Source]) -> Recipe | None:
     """Go on with a folder's own recipe, if it has one; refuse a folder of another input or of other things."""
     if not folder.is_run():
+        _refuse_files(folder.path)
         if folder.path.exists() and any(folder.path.iterdir()):
             raise RunError("this folder holds other things", str(folder.path), "give a new folder with --out")
         return None
@@ -225,6 +233,13 @@ def _refuse_others(folder: Folder, wanted: Sequence[recipe.Source]) -> Recipe | 
     return own
 
 
+def _refuse_files(path: Path) -> None:
+    """Refuse a run folder where there is a file, or below one."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise RunError("this is a file, not a folder", str(place), "give another folder with --out")
+
+
 def _inputs(sources: Sequence[recipe.Source]) -> list[tuple[str, list[str]]]:
     return [(each.kind, [str(Path(path).resolve()) for path in each.paths]) for each in sources]
 
@@ -233,8 +248,8 @@ def _listed(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else list(value) if value else None
 
 
-def _changed(planned: Recipe, given: dict[str, dict[str, Any]]) -> Recipe:
-    """Put what was given on the command line over the recipe."""
+def _changed(planned: Recipe, given: dict[str, dict[str, Any]], file: Path) -> Recipe:
+    """Put what was given on the command line over the recipe, which is that of `file`."""
     values = planned.model_dump()
     for part, options in given.items():
         stated = {key: value for key, value in options.items() if value is not None}
@@ -247,7 +262,13 @@ def _changed(planned: Recipe, given: dict[str, dict[str, Any]]) -> Recipe:
     for stage in recipe.STAGES_WITH_STEPS:
         if "steps" not in getattr(planned, stage).model_fields_set:
             values[stage].pop("steps")
-    return recipe.parse(values, "options")
+    shown = " ".join(f"--{key} {value}" for key, value in given["split"].items() if isinstance(value, int | float))
+    changed = recipe.parse(values, shown or str(file))
+    previous = changed.split.previous
+    if previous is not None and not Folder(Path(previous)).is_run():
+        where = f"--previous {previous}" if given["split"]["previous"] else f"{file} [split] previous = {previous!r}"
+        raise RunError("this is not a run folder", where, "give the folder that an earlier run made, or leave it out")
+    return changed
 
 
 def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
@@ -262,8 +283,8 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
             outcome, planned, key, done = _get(job)
             write(job.folder.path / "recipe.toml", recipe.to_toml(planned).encode())
         else:
-            context = stages.Context(planned, decisions, job.folder, before, resplit=resplit)
-            key = hash_of(__version__, stage, stages.depends_on(stage, context), hashes)
+            context = stages.Context(planned, decisions, job.folder, before, resplit=resplit, timings=timings)
+            key = hash_of(__version__, stage, stages.depends_on(stage, context), _own_code(planned, stage), hashes)
             done = job.folder.facts(stage)
             if done is not None and (
                 done["key"] != key or (stage == "split" and resplit) or stages.damaged(context, stage, done)
@@ -276,7 +297,8 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
         timings[stage] = round(time.perf_counter() - started, 3)
         rows = earlier[1].height if earlier else outcome.examples.height
         words = stages.says(stage, outcome, rows)
-        watch(Event(stage, "unchanged" if done else "done", timings[stage], words, outcome.facts))
+        kind = ("gone" if "gone" in outcome.facts else "unchanged") if done else "done"
+        watch(Event(stage, kind, timings[stage], words, outcome.facts))
     started = time.perf_counter()
     about = finish(stages.Context(planned, decisions, job.folder, before, resplit=resplit))
     timings["report"] = round(time.perf_counter() - started, 3)
@@ -292,6 +314,40 @@ def _get(job: Job) -> tuple[Outcome, Recipe, str, dict[str, Any] | None]:
         now = stages.fingerprint(job.recipe, job.folder) or (read if job.again else None)
         filled = stages.resolved(job.recipe, done["facts"]) if now == read else job.recipe
         if now == read and done["key"] == stages.get_key(filled, read):
-            return job.folder.outcome("get", done), filled, done["key"], done
+            outcome = job.folder.outcome("get", done)
+            return outcome._replace(facts=_with_gone(outcome.facts, _gone(job))), filled, done["key"], done
+        if now == read and done["key"] == stages.get_key(filled, read, hides=False):
+            outcome = stages.hidden(job.folder.outcome("get", done), filled)
+            return outcome, filled, stages.get_key(filled, read), None
     outcome, filled = stages.get(job.recipe, job.table, job.folder)
     return outcome, filled, stages.get_key(filled, outcome.facts["fingerprint"]), None
+
+
+def _gone(job: Job) -> list[str]:
+    """Name the paths of the sources from which nothing can be read any more."""
+    named = (path for each in job.recipe.sources if each.kind == "files" for path in stages.located(each, job.folder))
+    return [path for path in named if path != "-" and not _is_there(path)]
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return all(os.access(file, os.R_OK) for file in sources.expand(path))
+    except (InputError, OSError):
+        return False
+
+
+def _with_gone(facts: dict[str, Any], gone: list[str]) -> dict[str, Any]:
+    """Say which sources are gone, where some are, after the sentence on what was read."""
+    if not gone:
+        return facts
+    named = ", ".join(gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+    says = f"{named} {'is' if len(gone) == 1 else 'are'} gone; what was read before is used"
+    return facts | {"gone": gone, "said": [facts["said"][0], says, *facts["said"][1:]]}
+
+
+def _own_code(planned: Recipe, stage: str) -> list[str]:
+    """Hash the modules of steps that are not ours: a step that was edited runs again."""
+    made = planned.steps(stage) if stage in STAGES_WITH_STEPS else []
+    modules = {type(each).__module__ for each in made if not type(each).__module__.startswith("tuneset.")}
+    files = [getattr(sys.modules[name], "__file__", None) for name in sorted(modules)]
+    return [file_hash(Path(file)) for file in files if file and Path(file).is_file()]

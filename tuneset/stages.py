@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from tuneset import __version__, model, near, sources, step
+from tuneset import __version__, hiding, model, near, sources, step
 from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, filled
+from tuneset.report.page import counted
 from tuneset.split import Sides, balance, bridging, draw, place, strata_of
 from tuneset.targets import chat, rules, tokens
 
@@ -36,6 +39,7 @@ class Context(NamedTuple):
     folder: Folder
     before: Mapping[str, Outcome]
     resplit: bool = False
+    timings: dict[str, float] | None = None  # seconds by rule, for timings.json
 
     def apply(self, examples: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
         """Apply findings and decisions to examples."""
@@ -66,7 +70,18 @@ def get(planned: Recipe, table: Any, folder: Folder) -> tuple[Outcome, Recipe]:
     examples = pl.concat([read.examples for read in reads])
     facts["fingerprint"] = fingerprint(planned, folder) or hash_of(examples["id"].to_list())
     findings = pl.concat([read.findings for read in reads])
-    return Outcome(examples, findings, facts), resolved(planned, facts)
+    known = resolved(planned, facts)
+    return hidden(Outcome(examples, findings, facts | {"hidden": []}), known), known
+
+
+def hidden(got: Outcome, planned: Recipe) -> Outcome:
+    """Take out what the recipe hides: from here on it is in no file of the run, and in no line on the screen."""
+    steps = hiding.hiding(planned)
+    if not steps:
+        return got
+    examples, findings = hiding.hidden(got.examples, got.findings, steps)
+    facts = hiding.unseen(got.facts, steps) | {"hidden": hiding.settings(steps)}
+    return Outcome(examples, findings, facts)
 
 
 def _check_answer(template: str, labels: Sequence[str]) -> None:
@@ -93,15 +108,24 @@ def resolved(planned: Recipe, facts: Mapping[str, Any]) -> Recipe:
 
 
 def instruction(labels: Sequence[str]) -> str:
-    """Write the instruction that a classifier is given where the user gives none.
+    r"""Write the instruction that a classifier is given where the user gives none.
+
+    A name that is no plain word, or a plural, cannot stand behind "a": it stands behind "by".
 
     >>> instruction(["category", "sub_category"])
     'Classify the user message into a category and sub-category and output the result as JSON.'
+    >>> instruction(["labels", "it's"])
+    'Classify the user message by labels and "it\'s" and output the result as JSON.'
     """
-    names = [label.replace("_", "-").casefold() for label in labels]
-    article = "an" if names[0][:1] in "aeiou" else "a"
+    words = [re.fullmatch(r"[A-Za-z]\w+([ -]\w+)*", label, flags=re.ASCII) is not None for label in labels]
+    names = [
+        label.replace("_", "-").lower() if word else f'"{label}"' for label, word in zip(labels, words, strict=True)
+    ]
+    several = any(re.search(r"[^isu]s$", name) for name in names)
+    vowel = re.match(r"(?!uni[^nm]|us[ae]|eu|one)[aeiou]", names[0])
+    lead = f"into {'an' if vowel else 'a'}" if all(words) and not several else "by"
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"Classify the user message into {article} {listed} and output the result as JSON."
+    return f"Classify the user message {lead} {listed} and output the result as JSON."
 
 
 def fingerprint(planned: Recipe, folder: Folder) -> str | None:
@@ -124,9 +148,10 @@ def located(source: Source, folder: Folder) -> list[str]:
     ]
 
 
-def get_key(planned: Recipe, source: str) -> str:
-    """Hash what the stage `get` depends on: the bytes of the sources and how they are read."""
-    return hash_of(__version__, source, [each.model_dump() for each in planned.sources], planned.task.answer)
+def get_key(planned: Recipe, source: str, *, hides: bool = True) -> str:
+    """Hash what the stage `get` depends on: the bytes of the sources, how they are read, and what is hidden at once."""
+    settings = hiding.settings(hiding.hiding(planned)) if hides else []
+    return hash_of(__version__, source, [each.model_dump() for each in planned.sources], planned.task.answer, settings)
 
 
 def depends_on(stage: str, context: Context) -> Any:
@@ -164,7 +189,8 @@ def damaged(context: Context, stage: str, facts: Mapping[str, Any]) -> bool:
 def clean(context: Context) -> Outcome:
     """Leave out what could not be read, then repair or drop."""
     got = context.before["get"]
-    return _walk(context, "clean", context.apply(got.examples, got.findings))
+    walked = _walk(context, "clean", context.apply(got.examples, got.findings))
+    return walked._replace(findings=hiding.unsaid(walked.findings, hiding.hiding(context.recipe)))
 
 
 def dedupe(context: Context) -> Outcome:
@@ -184,9 +210,12 @@ def _walk(context: Context, stage: str, examples: pl.DataFrame) -> Outcome:
         if context.recipe.task.kind not in getattr(each, "tasks", step.TASKS):
             skipped.append(each.rule)
             continue
+        started = time.perf_counter()
         said = step.run(each, examples)
         findings.append(said)
         examples = context.apply(examples, said)
+        if context.timings is not None:
+            context.timings[each.rule] = round(time.perf_counter() - started, 3)
     return Outcome(examples, pl.concat(findings), {"skipped": skipped})
 
 
@@ -423,14 +452,14 @@ def check(context: Context) -> Outcome:
     ]
     found = pl.concat(problems)
     said = found.filter(pl.col("example").is_not_null()).select("rule", "example", "says", action=pl.lit("none"))
-    counted = tokens.count(examples, context.recipe.task.system)
+    numbers = tokens.count(examples, context.recipe.task.system)
     facts = {
         "target": context.recipe.format.target,
         "lines": ids.height,
         "errors": int((found["severity"] == "error").sum()),
         "warnings": int((found["severity"] == "warning").sum()),
         "worst": found.drop("example").head(20).to_dicts(),
-        "tokens": tokens.spread(counted, target.max_tokens),
+        "tokens": tokens.spread(numbers, target.max_tokens),
     }
     return Outcome(examples, model.as_findings(said), facts, {"problems": found})
 
@@ -457,10 +486,11 @@ def says(stage: str, outcome: Outcome, rows_before: int) -> str:
     if stage == "format":
         return ", ".join(facts["files"])
     if stage == "check":
-        found = {"errors": facts["errors"], "warnings": facts["warnings"]}
-        said = " · ".join(f"{number:,} {word}" for word, number in found.items() if number)
-        lines = f"{facts['lines']:,} lines"
-        return f"{said} in {lines}" if said else f"{lines} follow the rules of {facts['target']}"
+        found = {"error": facts["errors"], "warning": facts["warnings"]}
+        said = " · ".join(counted(number, word) for word, number in found.items() if number)
+        lines = counted(facts["lines"], "line")
+        follow = "follows" if facts["lines"] == 1 else "follow"
+        return f"{said} in {lines}" if said else f"{lines} {follow} the rules of {facts['target']}"
     counts = {
         "out": rows_before - outcome.examples.height,
         "repaired": outcome.findings.filter(pl.col("action") == "edit")["example"].n_unique(),

@@ -22,6 +22,9 @@ class Step(Protocol):
     `scope` is its promise to whoever runs it. `example`: any batch, anywhere. `group`: rows with one key arrive
     together (`key`, a column expression; where it gives a list, a row belongs to each of its keys).
     `dataset`: one call sees all rows.
+
+    A step that must learn from the set first has `fit(examples) -> Step` besides; what comes back is a step of the scope
+    `example`, and calling the step itself is fitting it and calling what came back.
     """
 
     rule: ClassVar[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tuneset.dataset import Dataset
+    from tuneset.errors import TunesetError
     from tuneset.run import Event
     from tuneset.sources import Read
 
@@ -31,9 +33,13 @@ LEVELS = {"ready": ("✓", "bold green"), "look": ("◐", "bold yellow"), "not-r
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def console() -> Console:
-    """Return the console for standard output; colours only where a person looks, never with NO_COLOR."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+def console(*, stderr: bool = False) -> Console:
+    """Return the console for standard output; colours only where a person looks, no styles at all with NO_COLOR."""
+    stream = sys.stderr if stderr else sys.stdout
+    plainly = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        stderr=stderr, highlight=False, soft_wrap=not stream.isatty(), color_system=None if plainly else "auto"
+    )
 
 
 def plain(text: object, most: int = 100) -> Text:
@@ -46,9 +52,33 @@ def plain(text: object, most: int = 100) -> Text:
     return Text(words if len(words) <= most else f"{words[: most - 1]}…")
 
 
+def _say(screen: Console, head: Text | str, body: Text | str) -> None:
+    """Print a line; on a terminal what does not fit goes on below the place where `body` began."""
+    head, body = Text.assemble(head), Text.assemble(body)
+    if screen.soft_wrap:
+        screen.print(head + body)
+        return
+    for line in body.wrap(screen, max(screen.width - head.cell_len, 20)):
+        line.rstrip()
+        screen.print(head + line)
+        head = Text(" " * head.cell_len)
+
+
+def _say_whole(screen: Console, line: Text) -> None:
+    """Print a command or a path in one piece, however long, so that it can be copied."""
+    screen.print(line, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output."""
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def failed(error: TunesetError) -> None:
+    """Print what went wrong, where, and what to do next."""
+    screen = console(stderr=True)
+    for head, words in (("error  ", error.what), ("  at   ", error.where), ("  try  ", error.hint)):
+        _say(screen, Text(head, style="bold red" if head.startswith("error") else "dim"), plain(words, 2000))
 
 
 @contextlib.contextmanager
@@ -59,24 +89,32 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
         return
     screen = console()
     screen.print(Text(f"tuneset {__version__}", style="dim"))
-    with screen.status("") as status:
+    # a pipe and a dumb terminal cannot take a line back, not even where FORCE_COLOR asks for colours
+    moving = not screen.soft_wrap and not screen.is_dumb_terminal
+    with screen.status("") if moving else contextlib.nullcontext() as status:
 
         def watch(event: Event) -> None:
-            if event.kind == "start":
+            if event.kind != "start":
+                _ended(screen, event)
+            elif status is not None:
                 status.update(f" {event.stage} …")
-                return
-            took = "unchanged" if event.kind == "unchanged" else f"{event.seconds:.1f} s"
-            line = Text.assemble((f"  {event.stage:<8}", "bold"), plain(event.says, 90), (f"  {took}", "dim"))
-            screen.print(line)
-            if event.stage == "get":
-                _read_details(screen, event.facts or {})
 
         yield watch
 
 
+def _ended(screen: Console, event: Event) -> None:
+    took = {"unchanged": "unchanged", "gone": "as read before"}.get(event.kind, f"{event.seconds:.1f} s")
+    line = Text.assemble(plain(event.says, 90), (f"  {took}", "dim"))
+    _say(screen, Text(f"  {event.stage:<8}", style="bold"), line)
+    if event.stage == "get":
+        _read_details(screen, event.facts or {})
+
+
 def _read_details(screen: Console, facts: Mapping[str, Any]) -> None:
     for sentence in facts["said"][1:]:
-        screen.print(Text("          ") + plain(sentence, 160), style="dim")
+        words = plain(sentence, 160)
+        words.stylize("dim")
+        _say(screen, " " * 10, words)
     preview = facts["preview"]
     if preview["rows"]:
         screen.print(Padding(_rows(preview["columns"], preview["rows"], 5), (0, 0, 0, 10)))
@@ -101,23 +139,26 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
     screen.print()
     if summary["first"]:
         _first_example(screen, summary["first"])
-    mark, style = LEVELS[summary["verdict"]["level"]]
-    screen.print(Text(f"  {mark} {summary['verdict']['words']}", style=style))
-    for reason in summary["verdict"]["reasons"]:
-        screen.print(f"    {reason}")
-    balance = summary["balance"]
-    kept = f"{balance['in']:,} in = {balance['kept']:,} kept + {balance['dropped']:,} dropped + {balance['merged']:,} merged"
-    screen.print(f"    {kept}")
-    for sentence in (_leaks(summary["certificate"]), (summary["uncertainty"] or {}).get("words")):
-        if sentence:
-            screen.print(f"    {sentence}")
+    _verdict(screen, summary)
     screen.print()
     screen.print(Text("  Next", style="bold"))
     for number, action in enumerate(summary["next"], 1):
-        screen.print(Text.assemble(f"  {number}  {action['words']}. ", (action["why"], "dim")))
-        screen.print(Text(f"     {action['command']}", style="cyan"))
+        why = Text(action["why"], style="dim")
+        _say(screen, f"  {number}  ", Text.assemble(plain(action["words"], 400), ". ", why))
+        _say_whole(screen, Text(f"     {action['command']}", style="cyan"))
     screen.print()
-    screen.print(Text.assemble("  Report  ", (str(dataset.report), "cyan")))
+    _say_whole(screen, Text.assemble("  Report  ", (str(dataset.report), "cyan")))
+
+
+def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:
+    mark, style = LEVELS[summary["verdict"]["level"]]
+    screen.print(Text(f"  {mark} {summary['verdict']['words']}", style=style))
+    balance = summary["balance"]
+    kept = f"{balance['in']:,} in = {balance['kept']:,} kept + {balance['dropped']:,} dropped + {balance['merged']:,} merged"
+    known = (_leaks(summary["certificate"]), (summary["uncertainty"] or {}).get("words"))
+    for sentence in (*summary["verdict"]["reasons"], kept, *known):
+        if sentence:
+            _say(screen, " " * 4, plain(sentence, 400))
 
 
 def _first_example(screen: Console, first: Mapping[str, Any]) -> None:
@@ -125,7 +166,7 @@ def _first_example(screen: Console, first: Mapping[str, Any]) -> None:
     for turn in first.get("messages", [])[:6]:
         content = turn.get("content") or turn.get("tool_calls")
         shown = content if isinstance(content, str) else orjson.dumps(content).decode()
-        screen.print(Text.assemble((f"    {turn.get('role', '?'):<10}", "bold"), plain(shown, 100)))
+        _say(screen, Text(f"    {turn.get('role', '?'):<10}", style="bold"), plain(shown, 100))
     screen.print()
 
 
@@ -146,20 +187,22 @@ def peeked(read: Read, *, as_json: bool) -> None:
         return
     screen = console()
     for sentence in read.said:
-        screen.print(Text("  ") + plain(sentence, 200))
+        _say(screen, "  ", plain(sentence, 200))
     screen.print()
     if read.preview.height:
         screen.print(Padding(_rows(read.preview.columns, read.preview.head(5).rows(), 8), (0, 0, 0, 2)))
     if read.findings.height:
-        screen.print(f"\n  {counted(read.findings.height, 'row')} cannot be read:")
+        _say(screen, "\n  ", f"{counted(read.findings.height, 'row')} cannot be read:")
         for says in read.findings["says"].head(5):
-            screen.print(Text("    ") + plain(says, 160))
-    screen.print(Text("\n  Nothing was written. Next: tuneset prepare with the same arguments.", style="dim"))
+            _say(screen, " " * 4, plain(says, 160))
+    _say(screen, "\n  ", Text("Nothing was written. Next: tuneset prepare with the same arguments.", style="dim"))
 
 
 def written(path: Path) -> None:
     """Say where the recipe is and what to do with it."""
-    console().print(f"  {path} holds every default. Edit it, then: tuneset prepare {path}")
+    screen = console()
+    _say_whole(screen, Text(f"  {path} holds every default. Edit it, then:"))
+    _say_whole(screen, Text(f"  tuneset prepare {path}", style="cyan"))
 
 
 def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool) -> None:
@@ -173,16 +216,17 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
     for row in shown.iter_rows(named=True):
         score = f"  {row['score']:.2f}" if row["score"] is not None else ""
         screen.print(Text.assemble((row["id"][:8], "cyan"), f"  {row['rule']}  ", (row["state"], "dim"), score))
-        screen.print(Text("          ") + plain(row["text"], 120))
+        _say(screen, " " * 10, plain(row["text"], 120))
         for name, value in (("twin", row["twin_text"]), ("before", row["before"]), ("after", row["after"])):
             if value is not None:
-                screen.print(Text(f"          {name:<7}", style="dim") + plain(value, 120))
-        screen.print(Text("          ", style="dim") + plain(row["says"], 160))
+                _say(screen, Text(f"          {name:<7}", style="dim"), plain(value, 120))
+        _say(screen, " " * 10, plain(row["says"], 160))
     hidden = findings.height - shown.height
     more = f" ({hidden:,} more: --limit 0)" if hidden else ""
-    screen.print(f"\n  {counted(findings.height, 'finding')}{more}")
-    if findings.height:
-        screen.print(Text(f"  Next: tuneset decide {run} {shown['id'][0][:8]} accept|reject|edit", style="dim"))
+    screen.print(Text(f"\n  {counted(findings.height, 'finding')}{more}"))
+    if shown.height:
+        command = f"  Next: tuneset decide {run} {shown['id'][0][:8]} accept|reject|edit"
+        _say_whole(screen, Text(command, style="dim"))
 
 
 def decided(decision: Mapping[str, Any], run: str, *, as_json: bool) -> None:
@@ -190,16 +234,34 @@ def decided(decision: Mapping[str, Any], run: str, *, as_json: bool) -> None:
     if as_json:
         print_json(decision)
         return
-    console().print(f"  {decision['verdict']} noted for {decision['finding'][:8]}. To apply it: tuneset prepare {run}")
+    said = f"  {decision['verdict']} noted for {decision['finding'][:8]}. To apply it: tuneset prepare {run}"
+    _say_whole(console(), Text(said))
 
 
-def explained(pages: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
-    """Print one rule's page, or a line for each rule."""
+def explained(pages: Sequence[Mapping[str, str]], checks: Sequence[Mapping[str, str]] = (), *, as_json: bool) -> None:
+    """Print one rule's page, or a line for each rule, those of the check of finished files (`checks`) apart."""
     if as_json:
-        print_json(pages)
+        print_json([*pages, *checks])
         return
     screen = console()
     for page in pages:
-        screen.print(Text.assemble((f"{page['rule']:<22}", "bold"), page["title"]))
-        if len(pages) == 1:
-            screen.print(Padding(Text(page["text"]), (1, 0, 0, 2)))
+        _title(screen, page)
+    if len(pages) == 1:
+        _page(screen, pages[0]["text"])
+    if checks:
+        screen.print(Text("\nSaid by the check of the finished files", style="bold"))
+    for page in checks:
+        _title(screen, page)
+
+
+def _title(screen: Console, page: Mapping[str, str]) -> None:
+    _say(screen, Text(f"{page['rule']:<24}", style="bold"), page["title"])
+
+
+def _page(screen: Console, text: str) -> None:
+    """Print a page's paragraphs, which begin at an empty line or at words such as "Limits: "; code stays as it is."""
+    screen.print()
+    for paragraph in re.split(r"\n\n|\n(?=[A-Z][a-z ]{2,20}: |>>> )", text):
+        lines = paragraph.splitlines()
+        for line in lines if paragraph.startswith(">>> ") else [" ".join(lines)]:
+            _say(screen, "  ", line)

@@ -74,8 +74,9 @@ def check_step(step: Step, examples: pl.DataFrame | None = None) -> None:
 
     A step is a frozen dataclass with a docstring that can be pickled; its rule is its class's name in kebab case.
     Findings fit the schema, speak of examples that are there, and are the same when asked twice, when the rows come in
-    pieces (as its scope allows), and when nothing else is left to do after they were applied. Rows in `speaks` make it
-    speak, rows in `silent` do not; each of them is a list of partial examples that arrive together.
+    pieces (as its scope allows; a step that learns is fitted to all of them first), and when nothing else is left to
+    do after they were applied. Rows in `speaks` make it speak, rows in `silent` do not; each of them is a list of
+    partial examples that arrive together.
 
     Raises AssertionError with a sentence that says what does not hold. Limits: a step that keeps its word on these
     rows may still break it on others; give it rows like yours.
@@ -152,8 +153,9 @@ def _check_findings(step: Step, examples: pl.DataFrame) -> None:
 def _check_pieces(step: Step, examples: pl.DataFrame) -> None:
     """Shards are the whole: rows that need not arrive together may come in any pieces."""
     whole = _in_order(run(step, examples))
+    fitted = step.fit(examples) if hasattr(step, "fit") else step
     for pieces in _pieces(step, examples):
-        parts = [run(step, piece) for piece in pieces]
+        parts = [run(fitted, piece) for piece in pieces]
         together = _in_order(pl.concat(parts).unique("id", keep="first", maintain_order=True))
         _hold(step, together.equals(whole), "called on the rows in pieces it says other things than on the whole")
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from tuneset import __version__
 from tuneset.folder import SIDES, hash_of
-from tuneset.recipe import STAGES, explain
+from tuneset.recipe import STAGES, check_pages, explain
 from tuneset.report.page import counted
 from tuneset.stages import says
 
@@ -45,6 +45,7 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
         "title": _title(context),
         "task": context.recipe.task.kind,
         "made_with": f"tuneset {__version__}",
+        "said": facts["get"]["said"],
         "balance": balance,
         "sides": facts["split"]["sides"],
         "stages": _stages(context, settled, fates),
@@ -114,7 +115,7 @@ def _stages(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> lis
 
 def _rules(context: Context, settled: pl.DataFrame) -> list[dict[str, Any]]:
     """Count each rule's findings and show its worst: what waits for a person first, then the highest score."""
-    titles = {page["rule"]: page["title"] for page in explain()}
+    titles = {page["rule"]: page["title"] for page in [*check_pages(), *explain()]}
     states = ("applied", "waiting", "overruled")
     counts = settled.group_by("rule").agg(
         pl.col("stage").first(), found=pl.len(), **{state: (pl.col("state") == state).sum() for state in states}
@@ -214,7 +215,8 @@ def _because(sizes: list[int]) -> str:
     tied = [size for size in sizes if size > 1]
     if not tied:
         return "too few examples"
-    return f"tied groups of {', '.join(map(str, tied))} rows"
+    sizes_said = f"{', '.join(map(str, tied))} rows"
+    return f"tied groups of {sizes_said}" if len(tied) > 1 else f"a tied group of {sizes_said}"
 
 
 def _uncertainty(rows: int) -> dict[str, Any] | None:
@@ -284,12 +286,13 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
     rare = sum(value["rows"] < RARE for each in summary["labels"] for value in each["values"])
     few = balance["kept"] if balance["kept"] < FEW_ROWS else 0
     many = balance["dropped"] if balance["dropped"] * 10 > balance["in"] else 0
+    told = ("class", "") if summary["labels"] else ("kind", "of examples (by source, turns and length) ")
     checks = [
         (_stuck(summary), "example", "on the sides of an earlier run, which are not the shares that you ask for now."),
         (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
         (few, "example", "in all: 100 are a start."),
         (rare, "label value", f"with fewer than {RARE} examples."),
-        (split["uneven_classes"], "class", "more than 3 points off the wanted share, or on one side only."),
+        (split["uneven_classes"], told[0], f"{told[1]}more than 3 points off the wanted share, or on one side only."),
         (
             0 if split["validation"] else balance["kept"],
             "example",
