@@ -1,7 +1,7 @@
 # The few verbs of this house; `make` alone lists them. Everything runs in .venv, which is built from the lock files.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs lock clean
+.PHONY: help demo test lint bench quality peers docs lock clean
 BIN := .venv/bin
 
 help: ## list these commands
@@ -24,6 +24,12 @@ lint: .venv/.dev ## check style, types, dependencies, lock files, house rules an
 bench: .venv/.dev ## measure time, memory and recall, beside the ways people do it today
 	$(BIN)/python bench/run.py
 
+quality: .venv/.dev ## measure precision and recall of the steps, and hold them to bench/floors.json
+	$(BIN)/python bench/quality/floors.py
+
+peers: .venv/.dev .peers/.made ## measure other packages on the same rows (fetches them into .peers)
+	$(BIN)/python bench/peers/table.py
+
 docs: .venv/.dev ## write again the pages that come from docstrings and --help
 	$(BIN)/python docs/generate.py
 
@@ -31,8 +37,13 @@ lock: ## pin all versions again after a change of pyproject.toml (needs uv and t
 	uv pip compile $(COMPILE) --group build -o lock/run.txt
 	uv pip compile $(COMPILE) --group dev -c lock/run.txt -o lock/dev.txt
 
-clean: ## remove .venv and out, and nothing else
-	rm -rf .venv out
+clean: ## remove .venv, .peers and out, and nothing else
+	rm -rf .venv .peers out
+
+.peers/.made: bench/peers/requirements.txt
+	python3 -m venv .peers
+	.peers/bin/pip install --quiet --requirement $<
+	@touch $@
 
 # One version of each package for every Python and platform, and no address of any index.
 COMPILE := --quiet --universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" pyproject.toml

@@ -16,7 +16,8 @@ def test_the_stages_are_the_datas_way():
 def test_a_filled_recipe_names_every_step_with_every_parameter():
     full = recipe.filled(Recipe())
     assert full.clean.steps == recipe.default_steps("clean")
-    assert full.dedupe.model_extra["near-duplicate"] == {"threshold": 0.7, "drop": False, "seed": 42}
+    written = {"threshold": 0.7, "drop": False, "keep": "first", "newest_by": "", "sources": [], "seed": 42}
+    assert full.dedupe.model_extra["near-duplicate"] == written
 
 
 def test_what_is_written_is_read_back_the_same(tmp_path):

@@ -382,7 +382,9 @@ def test_hostile_text_adds_no_tag_that_a_harmless_run_lacks():
 
 @given(
     st.text(
-        st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cn", "Mn", "Me", "Zl", "Zp")), min_size=1, max_size=200
+        st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cn", "Mn", "Me", "Zl", "Zp")),
+        min_size=1,
+        max_size=200,
     )
 )
 @settings(max_examples=25, deadline=None)

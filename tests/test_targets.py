@@ -242,7 +242,7 @@ SPEAKS = {
     "bad-tools": [talk(ASK, SAY, tools=tools) for tools in ("[]", None, [1], [{"name": "look"}], [{"function": {}}])],
 }  # fmt: skip
 # These need a file of a certain size, and have tests of their own.
-BY_SIZE = {"too-large", "too-long"}
+BY_SIZE = {"too-large", "too-many-tokens"}
 
 
 def test_every_rule_has_lines_on_which_it_speaks():
@@ -313,7 +313,7 @@ def test_a_file_over_the_limit_is_too_large(tmp_path):
 def test_fifty_megabytes_on_one_line_are_read_and_said_to_be_too_long(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text(talk(ASK | {"content": "a" * 50_000_000}, SAY))
-    problems = rules.check(path).filter(pl.col("rule") == "too-long")
+    problems = rules.check(path).filter(pl.col("rule") == "too-many-tokens")
     assert problems.select("line", "severity").rows() == [(1, "error")]
     assert problems["says"][0].startswith("about 6,250,0")
 
@@ -324,7 +324,7 @@ def test_a_line_just_under_the_limit_of_tokens_passes(tmp_path):
     path.write_text("\n".join([json.dumps(row)] * 10))
     counted = tokens.of_row(row)
     assert found(path, dataclasses.replace(TARGETS["chat"], max_tokens=counted)) == set()
-    assert found(path, dataclasses.replace(TARGETS["chat"], max_tokens=counted - 1)) == {"too-long"}
+    assert found(path, dataclasses.replace(TARGETS["chat"], max_tokens=counted - 1)) == {"too-many-tokens"}
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])

@@ -21,6 +21,7 @@ STAGE_OF = {
     "peek": "get",
     "init": "get",
     "prepare": "the whole way",
+    "rethreshold": "look and decide",
     "findings": "look and decide",
     "decide": "look and decide",
     "explain": "look and decide",
@@ -140,6 +141,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @columns
 @shape
 @click.option("--previous", type=click.Path(), metavar="RUN", help="Keep the sides that another run decided.")
+@click.option("--against", multiple=True, metavar="FILE", help="Flag examples that stand in it, such as a benchmark.")
 @click.option("--resplit", is_flag=True, help="Draw the split anew instead of keeping it.")
 @as_json
 def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -156,6 +158,20 @@ def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     terminal.closing(dataset, summary, as_json=as_json)
     if summary["verdict"]["level"] == "not-ready":
         sys.exit(1)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.argument("threshold", type=click.FloatRange(0, 1, min_open=True))
+@as_json
+def rethreshold(run: str, threshold: float, as_json: bool) -> None:
+    """Say anew how alike near-duplicates of RUN are, between 0 and 1."""
+    from tuneset import Dataset, terminal
+
+    dataset = Dataset.open(run)
+    with terminal.progress(quiet=as_json) as watch:
+        dataset.rethreshold(threshold, watch=watch)
+    terminal.closing(dataset, dataset.summary, as_json=as_json)
 
 
 @main.command()

@@ -17,7 +17,10 @@ from tuneset.errors import RecipeError, RunError, unknown
 from tuneset.folder import Folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tuneset.recipe import Recipe
+    from tuneset.run import Event
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,15 @@ class Dataset:
         with path.open("ab") as file:
             file.write(apart + orjson.dumps(decision) + b"\n")
         return decision
+
+    def rethreshold(self, threshold: float, watch: Callable[[Event], None] = lambda _: None) -> Dataset:
+        """Say anew how alike near-duplicates are; going up from 0.7, nothing is searched or compared again.
+
+        The recipe of the run is changed, and the stages behind are run again.
+        """
+        from tuneset.run import prepare  # noqa: PLC0415  it imports this module
+
+        return prepare(self.path, threshold=threshold, watch=watch)
 
     def fates(self) -> pl.DataFrame:
         """Say for each example that came in whether it was kept, dropped or merged: `id`, `fate`, `rule`, `says`, `twin`."""

@@ -59,6 +59,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     stratify: str | Sequence[str] | None = None,
     seed: int | None = None,
     previous: str | Path | None = None,
+    against: str | Path | Sequence[str | Path] | None = None,
+    threshold: float | None = None,
     resplit: bool = False,
     watch: Callable[[Event], None] = lambda _: None,
 ) -> Dataset:
@@ -67,7 +69,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     `source`: paths, a glob, a folder, "-" for standard input, a table (Polars, pandas, Arrow, a Hugging Face dataset, a
     list of dicts), a recipe (`*.toml`), or a run folder, which is resumed or brought up to date.
     `out`: the run folder, `SOURCE-tuneset` beside the source where not given. What is left out is guessed, and said.
-    Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew.
+    Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew. `against`: files that no
+    example may stand in, such as a benchmark. `threshold`: how alike near-duplicates are (0.7).
 
     Raises TunesetError where the source cannot be used at all; bad rows are findings.
 
@@ -87,6 +90,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         stratify=stratify,
         seed=seed,
         previous=previous,
+        against=against,
+        threshold=threshold,
     )
     try:
         job = _job(source, Path(out) if out is not None else None, given)
@@ -166,6 +171,10 @@ def _given(**options: Any) -> dict[str, dict[str, Any]]:
             "seed": take("seed"),
             "previous": str(take("previous")) if take("previous") else None,
         },
+        "dedupe": {
+            "contamination": {"against": _listed(take("against"))},
+            "near-duplicate": {"threshold": take("threshold")},
+        },
     }
 
 
@@ -244,17 +253,23 @@ def _inputs(sources: Sequence[recipe.Source]) -> list[tuple[str, list[str]]]:
     return [(each.kind, [str(Path(path).resolve()) for path in each.paths]) for each in sources]
 
 
-def _listed(value: str | Sequence[str] | None) -> list[str] | None:
-    return [value] if isinstance(value, str) else list(value) if value else None
+def _listed(value: str | Path | Sequence[str | Path] | None) -> list[str] | None:
+    if isinstance(value, str | Path):
+        return [str(value)]
+    return [str(each) for each in value] if value else None
 
 
 def _changed(planned: Recipe, given: dict[str, dict[str, Any]], file: Path) -> Recipe:
     """Put what was given on the command line over the recipe, which is that of `file`."""
     values = planned.model_dump()
-    for part, options in given.items():
-        stated = {key: value for key, value in options.items() if value is not None}
+    for part in ("task", "source", "split"):
+        stated = {key: value for key, value in given[part].items() if value is not None}
         for changed in values["sources"] if part == "source" else [values[part]]:
             changed.update(stated)
+    for name, options in given["dedupe"].items():
+        stated = {key: value for key, value in options.items() if value is not None}
+        if stated:
+            values["dedupe"][name] = values["dedupe"].get(name, {}) | stated
     if given["source"]["labels"]:  # the instruction and the strata that were made from other labels go with them
         values["task"]["system"] = given["task"]["system"]
         values["split"]["stratify"] = given["split"]["stratify"] or []
@@ -283,7 +298,7 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
             outcome, planned, key, done = _get(job)
             write(job.folder.path / "recipe.toml", recipe.to_toml(planned).encode())
         else:
-            context = stages.Context(planned, decisions, job.folder, before, resplit=resplit, timings=timings)
+            context = stages.Context(planned, decisions, job.folder, before, resplit, timings, dict(hashes))
             key = hash_of(__version__, stage, stages.depends_on(stage, context), _own_code(planned, stage), hashes)
             done = job.folder.facts(stage)
             if done is not None and (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
-from tuneset.recipe import STAGES, filled
+from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
 from tuneset.report.page import counted
 from tuneset.split import Sides, balance, bridging, draw, place, strata_of
 from tuneset.targets import chat, rules, tokens
@@ -40,6 +41,7 @@ class Context(NamedTuple):
     before: Mapping[str, Outcome]
     resplit: bool = False
     timings: dict[str, float] | None = None  # seconds by rule, for timings.json
+    hashes: Mapping[str, str] = MappingProxyType({})  # of what the stages before left
 
     def apply(self, examples: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
         """Apply findings and decisions to examples."""
@@ -159,7 +161,10 @@ def depends_on(stage: str, context: Context) -> Any:
     values = context.recipe.model_dump()
     parts = {"split": ("split", "dedupe"), "format": ("format", "task"), "check": ("format", "task")}
     heeded = [] if stage in ("format", "check") else _decided(stage, context).rows()
-    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded
+    asked = context.recipe.steps(stage) if stage in STAGES_WITH_STEPS else []
+    beside = [path for each in asked for path in getattr(each, "reads", ())]
+    read = [file_hash(path) for path in (sources.expand(beside) if beside else [])]
+    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded, read
 
 
 def _decided(stage: str, context: Context) -> pl.DataFrame:
@@ -206,17 +211,36 @@ def judge(context: Context) -> Outcome:
 def _walk(context: Context, stage: str, examples: pl.DataFrame) -> Outcome:
     """Call each step on what the steps before it left."""
     findings, skipped = [model.no_findings()], []
+    asked: dict[str, dict[str, Any]] = {}
     for each in context.recipe.steps(stage):
         if context.recipe.task.kind not in getattr(each, "tasks", step.TASKS):
             skipped.append(each.rule)
             continue
         started = time.perf_counter()
-        said = step.run(each, examples)
+        asked[each.rule] = {
+            "of": hash_of(dict(context.hashes), list(asked.values()), _decided(stage, context).rows()),
+            "with": step.parameters(each),
+        }
+        said = _said_before(context, stage, each, asked[each.rule]["of"], examples)
+        said = step.run(each, examples) if said is None else said
         findings.append(said)
         examples = context.apply(examples, said)
         if context.timings is not None:
             context.timings[each.rule] = round(time.perf_counter() - started, 3)
-    return Outcome(examples, pl.concat(findings), {"skipped": skipped})
+    return Outcome(examples, pl.concat(findings), {"skipped": skipped, "asked": asked})
+
+
+def _said_before(
+    context: Context, stage: str, asking: step.Step, of: str, examples: pl.DataFrame
+) -> pl.DataFrame | None:
+    """Let a step answer from what it said of the same examples in an earlier run, with other parameters."""
+    done = context.folder.facts(stage) if hasattr(asking, "again") else None
+    known = done["facts"].get("asked", {}).get(asking.rule) if done else None
+    findings = context.folder.table(stage, "findings") if known and known["of"] == of else None
+    if known is None or findings is None:
+        return None
+    said = asking.again(known["with"], findings, examples)  # type: ignore[attr-defined]
+    return None if said is None else model.as_findings(said, frozenset({asking.rule}))
 
 
 def split(context: Context) -> Outcome:
@@ -493,7 +517,9 @@ def says(stage: str, outcome: Outcome, rows_before: int) -> str:
         return f"{said} in {lines}" if said else f"{lines} {follow} the rules of {facts['target']}"
     counts = {
         "out": rows_before - outcome.examples.height,
-        "repaired": outcome.findings.filter(pl.col("action") == "edit")["example"].n_unique(),
+        "repaired": outcome.findings.filter((pl.col("action") == "edit") & (pl.col("when") == "default"))[
+            "example"
+        ].n_unique(),
         "to look at": outcome.findings.filter((pl.col("when") == "on-accept") | (pl.col("action") == "none")).height,
     }
     return " · ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"

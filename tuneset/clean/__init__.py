@@ -1,13 +1,66 @@
-"""Stage 2: repair what is certain, and drop what has nothing to learn from."""
+"""Stage 2: repair what is certain, flag what needs a person, and drop what has nothing to learn from."""
 
-from tuneset.clean.steps import (
-    STEPS,
-    EmptyText,
+from tuneset.clean.answers import BoilerplateAnswer, Refusal
+from tuneset.clean.furniture import PageFurniture
+from tuneset.clean.gibberish import Gibberish
+from tuneset.clean.language import Language
+from tuneset.clean.length import TooLong, TooShort
+from tuneset.clean.links import TrackingParameters
+from tuneset.clean.mail import Greeting, QuotedReply, Signature
+from tuneset.clean.personal import PersonalData, Secret
+from tuneset.clean.steps import EmptyText, EncodingDamage, InvisibleCharacters, Markup, MissingLabel, WhiteSpace
+from tuneset.clean.template import TemplateLine
+from tuneset.clean.typos import Typo
+
+__all__ = [
+    "STEPS",
+    "BoilerplateAnswer",
+    "EmptyText",
+    "EncodingDamage",
+    "Gibberish",
+    "Greeting",
+    "InvisibleCharacters",
+    "Language",
+    "Markup",
+    "MissingLabel",
+    "PageFurniture",
+    "PersonalData",
+    "QuotedReply",
+    "Refusal",
+    "Secret",
+    "Signature",
+    "TemplateLine",
+    "TooLong",
+    "TooShort",
+    "TrackingParameters",
+    "Typo",
+    "WhiteSpace",
+]
+
+STEPS = (
+    # what is certain, applied unless a person says no
     EncodingDamage,
-    InvisibleCharacters,
     Markup,
-    MissingLabel,
+    InvisibleCharacters,
     WhiteSpace,
+    TrackingParameters,
+    # what must not leave the house
+    PersonalData,
+    Secret,
+    # words that carry nothing
+    QuotedReply,
+    Signature,
+    Greeting,
+    PageFurniture,
+    TemplateLine,
+    Typo,
+    # rows with nothing to learn from
+    EmptyText,
+    MissingLabel,
+    TooShort,
+    TooLong,
+    Language,
+    Gibberish,
+    Refusal,
+    BoilerplateAnswer,
 )
-
-__all__ = ["STEPS", "EmptyText", "EncodingDamage", "InvisibleCharacters", "Markup", "MissingLabel", "WhiteSpace"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from tuneset.clean.misread import HINT, PROOF
+
 # Invisible wherever they stand: controls, soft hyphen, fillers, direction marks, word joiner, byte-order mark,
 # annotation and object characters. C1 controls that Windows-1252 gives a letter to are damage of the encoding.
 HIDDEN = (
@@ -59,11 +61,11 @@ MARKS = rf"[{_SPELLINGS}{_JOINED_MARKS}]|[[\p{{M}}--[{INDIC}]]{_INDIC_ORDERED}]{
 
 @cache
 def mojibake() -> str:
-    """Return ftfy's own test for mojibake as a regular expression of Rust's flavour, for whole columns.
+    """Return ftfy's own test for mojibake, and ours, as a regular expression of Rust's flavour, for whole columns.
 
     Python's verbose flag skips white space and comments outside of character classes only; Rust's skips it everywhere.
     """
     from ftfy.badness import BADNESS_RE  # noqa: PLC0415  120 ms that ASCII need not pay
 
     one_line = re.sub(r"(\[[^\]]*\])|\s+|#.*", lambda found: found[1] or "", BADNESS_RE.pattern)
-    return rf'{one_line}|(?:[\n"]|\\n)[ÃÂ] '  # "^" there is the beginning of a line
+    return rf'{one_line}|{PROOF}|{HINT}|(?:[\n"]|\\n)[ÃÂ] |"Ã…|"[ÅĹ]\xa0'  # "^" there is the beginning of a line

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import orjson
 
+from tuneset.clean import misread
 from tuneset.clean.characters import (
     BLANK,
     BREAKS,
@@ -34,6 +35,7 @@ _NAMES = {
     "iso-8859-2": "Latin-2",
     "macroman": "Mac Roman",
     "cp437": "DOS 437",
+    "cp850": "DOS 850",
     "utf-8": "UTF-8",
     "utf-8-variants": "UTF-8",
 }
@@ -75,8 +77,10 @@ def _decoded(line: str) -> tuple[str, list[tuple[str, str]]]:
     from ftfy import fix_encoding_and_explain  # noqa: PLC0415  120 ms that ASCII need not pay
     from ftfy.badness import is_bad  # noqa: PLC0415
 
+    if certain := misread.decoded(line):
+        return certain[0], [("encode", certain[1]), ("decode", "utf-8")]
     fixed, plan = fix_encoding_and_explain(line)
-    if is_bad(fixed):  # half a repair is not certain: "Beyonc├®" was read as DOS 850, which ftfy does not know
+    if is_bad(fixed):  # half a repair is not certain
         return line, []
     return fixed, [(step.action, step.parameter) for step in plan or []]
 
@@ -184,7 +188,7 @@ def settled(text: str, repair: Repair) -> str:
     'Café \xa0 bar'
     """
     first = repair(text)
-    if first == text or is_blank(text) or _is_json(text):
+    if first == text or is_blank(text) or is_json(text):
         return text
     earlier = [each for each in REPAIRS[: REPAIRS.index(repair)] if each(text) == text]
     last = _until_stable(first, (*earlier, repair))
@@ -210,7 +214,12 @@ def _until_stable(text: str, repairs: tuple[Repair, ...]) -> str | None:
     return None
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Say whether a text is a JSON object or list.
+
+    >>> is_json('{"a": 1}'), is_json("[sic] he said")
+    (True, False)
+    """
     if not text.lstrip().startswith(("{", "[")):
         return False
     try:

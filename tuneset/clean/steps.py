@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from typing import Any, ClassVar
 
 import orjson
@@ -13,6 +13,7 @@ import polars as pl
 from tuneset import model
 from tuneset.clean import characters, repair
 from tuneset.clean.markup import SUSPECT, without_markup
+from tuneset.clean.say import Says, drops, edits, words
 from tuneset.step import Scope, Task  # noqa: TC001  a recipe resolves these annotations
 
 Cases = tuple[list[str | Mapping[str, Any]], ...]
@@ -47,14 +48,14 @@ class EncodingDamage:
         """Say which examples have damaged letters, and what they were."""
         before = pl.col("before")
         escaped = pl.col("messages").str.contains("\\u", literal=True).fill_null(value=False)
-        suspects = _words(examples).filter((before.str.len_bytes() != before.str.len_chars()) | escaped)
+        suspects = words(examples).filter((before.str.len_bytes() != before.str.len_chars()) | escaped)
         if suspects.is_empty():
             return model.no_findings()
         # the cheap tests go first: Unicode normalisation of a million rows takes 2 s, a regular expression 0.2 s
         suspects = suspects.filter(before.str.contains(f"{characters.mojibake()}|{characters.MARKS}") | escaped)
         in_pieces = before != before.str.normalize("NFC")
         suspects = suspects.filter(before.str.contains(characters.mojibake()) | in_pieces | escaped)
-        return _edits(self.rule, suspects, repair.encoding, repair.encoding_says)
+        return _mended(self.rule, suspects, repair.encoding, repair.encoding_says)
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ class Markup:
 
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which examples carry markup, and how they read without it."""
-        suspects = _words(examples).filter(pl.col("before").str.contains(SUSPECT))
-        return _edits(self.rule, suspects, without_markup, repair.markup_says)
+        suspects = words(examples).filter(pl.col("before").str.contains(SUSPECT))
+        return _mended(self.rule, suspects, without_markup, repair.markup_says)
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ class InvisibleCharacters:
 
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which examples hold invisible characters."""
-        suspects = _words(examples).filter(pl.col("before").str.contains(characters.INVISIBLE))
-        return _edits(self.rule, suspects, repair.invisible, repair.invisible_says)
+        suspects = words(examples).filter(pl.col("before").str.contains(characters.INVISIBLE))
+        return _mended(self.rule, suspects, repair.invisible, repair.invisible_says)
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ class WhiteSpace:
 
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which examples have white space to tidy."""
-        suspects = _words(examples).filter(pl.col("before").str.contains(characters.WHITE_SPACE))
-        return _edits(self.rule, suspects, repair.white_space, repair.white_space_says)
+        suspects = words(examples).filter(pl.col("before").str.contains(characters.WHITE_SPACE))
+        return _mended(self.rule, suspects, repair.white_space, repair.white_space_says)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class EmptyText:
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which examples have nothing to read."""
         suspects = examples.filter(_is_blank("text"))
-        return _drops(self.rule, "/text", suspects, pl.lit("no text"), _asks_nothing)
+        return drops(self.rule, "/text", suspects, pl.lit("no text"), _asks_nothing)
 
 
 @dataclass(frozen=True)
@@ -206,83 +207,18 @@ class MissingLabel:
         suspects = examples.filter(_is_blank("label") | blank_value)
         named = {labels: _unlabelled(labels) for labels in suspects["labels"].drop_nulls().unique().to_list()}
         says = pl.col("labels").replace_strict(named, default="no label", return_dtype=pl.String)
-        return _drops(self.rule, "/labels", suspects, says, _answers_nothing)
+        return drops(self.rule, "/labels", suspects, says, _answers_nothing)
 
 
 STEPS = (EncodingDamage, Markup, InvisibleCharacters, WhiteSpace, EmptyText, MissingLabel)
-
-
-def _words(examples: pl.DataFrame) -> pl.DataFrame:
-    """Return what the repairs look at: a conversation's messages, any other example's text."""
-    return examples.select("id", "messages", before=pl.coalesce("messages", "text"))
 
 
 def _is_blank(column: str) -> pl.Expr:
     return pl.col(column).is_null() | pl.col(column).str.contains(characters.BLANK)
 
 
-def _edits(rule: str, suspects: pl.DataFrame, mend: repair.Repair, says: Callable[[str, str], str]) -> pl.DataFrame:
-    """Repair the suspects, each distinct text once, and say which of them changed."""
-
-    @cache
-    def edit(before: str, *, is_chat: bool) -> tuple[str, str, float] | None:
-        after, was, now = _repaired_turns(before, mend) if is_chat else (repair.settled(before, mend), before, "")
-        now = now or after
-        return None if after == before else (after, says(was, now), max(0.0, 1 - len(now) / len(was)))
-
-    said = [
-        (rule, example, "edit", "/messages" if messages else "/text", before, *edited)
-        for example, messages, before in suspects.iter_rows()
-        if (edited := edit(before, is_chat=messages is not None))
-    ]
-    columns = ("rule", "example", "action", "field", "before", "after", "says", "score")
-    return pl.DataFrame(said, schema={name: model.FINDINGS[name] for name in columns}, orient="row")
-
-
-def _repaired_turns(messages: str, mend: repair.Repair) -> tuple[str, str, str]:
-    """Repair what is said in each turn; return the messages, and the words that changed, before and after."""
-    turns, changed = orjson.loads(messages), []
-    for place, key in _spoken(turns):
-        if (after := repair.settled(place[key], mend)) != place[key]:
-            changed.append((place[key], after))
-            place[key] = after
-    if not changed:
-        return messages, messages, messages
-    was, now = ("\n".join(side) for side in zip(*changed, strict=True))
-    return orjson.dumps(turns).decode(), was, now
-
-
-def _spoken(turns: list[Any]) -> list[tuple[dict[str, Any], str]]:
-    """Find the places of a conversation where words stand: string contents, and the text of parts of a content."""
-    contents = [(turn, "content") for turn in turns if isinstance(turn, dict)]
-    parts = [
-        (part, "text")
-        for turn, _ in contents
-        if isinstance(turn.get("content"), list)
-        for part in turn["content"]
-        if isinstance(part, dict)
-    ]
-    return [(place, key) for place, key in (*contents, *parts) if isinstance(place.get(key), str)]
-
-
-def _drops(
-    rule: str, place: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[list[Any]], str | None]
-) -> pl.DataFrame:
-    """Say that the suspects go; a conversation only where its turns, looked at one by one, give a reason."""
-    field = pl.when(pl.col("messages").is_null()).then(pl.lit(place)).otherwise(pl.lit("/messages"))
-    chats = {
-        messages: judge(orjson.loads(messages)) for messages in suspects["messages"].drop_nulls().unique().to_list()
-    }
-    reason = (
-        pl.when(pl.col("messages").is_null())
-        .then(says)
-        .otherwise(pl.col("messages").replace_strict(chats, default=None, return_dtype=pl.String))
-    )
-    return (
-        suspects.with_columns(reason=reason)
-        .filter(pl.col("reason").is_not_null())
-        .select(rule=pl.lit(rule), example="id", action=pl.lit("drop"), field=field, says="reason", score=pl.lit(1.0))
-    )
+def _mended(rule: str, suspects: pl.DataFrame, mend: repair.Repair, says: Says) -> pl.DataFrame:
+    return edits(rule, suspects, partial(repair.settled, repair=mend), says)
 
 
 def _asks_nothing(turns: list[Any]) -> str | None:

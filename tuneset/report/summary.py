@@ -290,6 +290,8 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
     checks = [
         (_stuck(summary), "example", "on the sides of an earlier run, which are not the shares that you ask for now."),
         (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
+        (waiting.get("secret", 0), "example", "with a key, a token or a password."),
+        (waiting.get("contamination", 0), "example", "of another set that it must not hold."),
         (few, "example", "in all: 100 are a start."),
         (rare, "label value", f"with fewer than {RARE} examples."),
         (split["uneven_classes"], told[0], f"{told[1]}more than 3 points off the wanted share, or on one side only."),
@@ -344,6 +346,18 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
             f"Settle {counted(waiting.get('conflicting-label', 0), 'example')} with a twin that has another label",
             "The model would be taught both answers.",
             f"tuneset findings {run} --rule conflicting-label",
+        ),
+        (
+            waiting.get("secret", 0) + waiting.get("personal-data", 0),
+            f"Mask {counted(waiting.get('secret', 0) + waiting.get('personal-data', 0), 'find')} of personal data or secrets",
+            f'A model repeats what it has read. Write action = "mask" in {run}/recipe.toml.',
+            f"tuneset findings {run} --rule {'secret' if waiting.get('secret') else 'personal-data'}",
+        ),
+        (
+            waiting.get("contamination"),
+            f"Look at {counted(waiting.get('contamination', 0), 'example')} that another set holds too",
+            "A model that has read the test is measured by its memory.",
+            f"tuneset findings {run} --rule contamination",
         ),
         (
             unreadable,

@@ -109,7 +109,7 @@ RULES = {
     "tool-reply-without-call": Rule("error", "give the reply the id of a call just before it, as tool_call_id"),
     "undeclared-tool": Rule("error", "declare the function in the row's tools: the model should see what it calls"),
     "bad-tools": Rule("error", 'write tools as [{"type": "function", "function": {"name": ...}}]'),
-    "too-long": Rule("error", "shorten or split the example: it is cut from the end, where the answer is"),
+    "too-many-tokens": Rule("error", "shorten or split the example: it is cut from the end, where the answer is"),
 }
 
 
@@ -188,7 +188,7 @@ def _length(row: Any, line: bytes, limit: int) -> Iterator[chat.Said]:
     if len(line) <= limit or not chat.is_chat(row) or not isinstance(row["messages"], list):
         return
     if (counted := tokens.of_row(row)) > limit:
-        yield "too-long", f"about {counted:,} tokens, {counted - limit:,} more than the {limit:,} that are read"
+        yield "too-many-tokens", f"about {counted:,} tokens, {counted - limit:,} more than the {limit:,} that are read"
 
 
 def _whole(rows: int, size: int, target: Target) -> Iterator[chat.Said]:

@@ -1,0 +1,115 @@
+"""Put the peers beside us on the same rows, in one run: `make peers`.
+
+Near-duplicates: BANKING77 with 2,000 planted twins (five kinds of one edit), and the first 100,000 n-gram rows for the
+time alone. A row is right to go when an earlier row is at least .7 alike (Jaccard of character 3-grams, all pairs
+compared); recall and precision count such rows. Time and memory are of the whole process, imports included.
+Typos and personal data: each peer's own findings on the rows that bench/quality plants, see quality/typos.py and
+quality/personal.py. The peers live in an environment of their own (bench/peers/requirements.txt).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent)]
+from recall import DATA, EDITS  # noqa: E402
+from rows import ngram_rows  # noqa: E402
+
+THRESHOLD = 0.7
+PEERS = Path(os.environ.get("TUNESET_PEERS", HERE.parents[1] / ".peers")) / "bin" / "python"
+NEAR = ("tuneset", "rensa", "datasketch", "text-dedup", "semhash")
+
+
+class Line(NamedTuple):
+    """What one way did with one set of rows."""
+
+    name: str
+    seconds: float
+    mebibytes: float
+    rows: int
+    recall: float | None = None
+    precision: float | None = None
+
+
+def planted() -> pl.Series:
+    draw = random.Random(7)
+    texts = pl.read_csv(DATA / "banking77/train.csv")["text"].unique(maintain_order=True)
+    bases = draw.sample(range(len(texts)), 400)
+    twins = [" ".join(change(texts[base].split(), draw)) for change in EDITS.values() for base in bases]
+    return pl.concat([texts, pl.Series("text", twins)])
+
+
+def truth(texts: pl.Series) -> set[int]:
+    """Compare all pairs; return the rows that have an earlier row at least .7 alike."""
+    from scipy.sparse import csr_array
+
+    from tuneset import near
+
+    sets = near.sets(texts)
+    _, columns = np.unique(sets.grams, return_inverse=True)
+    matrix = csr_array((np.ones(len(columns), np.int32), columns, sets.offsets))
+    sizes = np.diff(sets.offsets)
+    common = (matrix @ matrix.T).tocoo()
+    earlier = common.row > common.col
+    left, right, shared = common.col[earlier], common.row[earlier], common.data[earlier]
+    alike = shared / (sizes[left] + sizes[right] - shared) >= THRESHOLD
+    return set(right[alike].tolist())
+
+
+def near_line(name: str, texts: Path, rows: int, right: set[int] | None) -> Line | None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "rows.json"
+        python = sys.executable if name == "tuneset" else str(PEERS)
+        start = perf_counter()
+        process = subprocess.Popen(
+            [python, str(HERE / "near.py"), name, str(texts), str(out)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        _, said = process.communicate()
+        seconds = perf_counter() - start
+        if process.returncode:
+            print(f"{name}: not measured: {said.decode().strip().splitlines()[-1]}")
+            return None
+        found = json.loads(out.read_text())
+    dropped = set(found["rows"])
+    if right is None:
+        return Line(name, seconds, found["mebibytes"], rows)
+    both = len(dropped & right)
+    return Line(name, seconds, found["mebibytes"], rows, both / len(right), both / max(1, len(dropped)))
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        texts = planted()
+        right = truth(texts)
+        sets = {"BANKING77 with twins": (texts, right), "n-gram rows": (ngram_rows(100_000)["text"], None)}
+        for title, (rows, wanted) in sets.items():
+            path = Path(folder) / "texts.parquet"
+            rows.rename("text").to_frame().write_parquet(path)
+            print(f"\n{title}: {len(rows):,} rows" + (f", {len(wanted):,} to go" if wanted else ""))
+            print(f"{'':<12}{'seconds':>9}{'rows/s':>10}{'MiB':>8}{'recall':>9}{'precision':>11}")
+            for name in NEAR:
+                line = near_line(name, path, len(rows), wanted)
+                if line is None:
+                    continue
+                quality = f"{line.recall:>9.3f}{line.precision:>11.3f}" if line.recall is not None else ""
+                print(
+                    f"{name:<12}{line.seconds:>9.1f}{len(rows) / line.seconds:>10,.0f}{line.mebibytes:>8.0f}{quality}"
+                )
+
+
+if __name__ == "__main__":
+    main()
