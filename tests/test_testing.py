@@ -89,7 +89,8 @@ def test_a_step_that_keeps_its_word_passes():
     check_step(LoudText(), examples(["HELP", "me", {"text": "ÄH", "label": None}]))
 
 
-@pytest.mark.parametrize("made", [*clean.STEPS, *dedupe.STEPS], ids=lambda made: made.rule)
+# the other steps of dedupe say nothing until they are given files or a model: test_dedupe.py, test_semantic.py
+@pytest.mark.parametrize("made", [*clean.STEPS, *dedupe.STEPS[1:4]], ids=lambda made: made.rule)
 def test_our_own_steps_keep_every_law(made):
     check_step(made())
 

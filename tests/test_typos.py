@@ -187,8 +187,8 @@ def test_a_set_in_another_language_is_left_alone(rows):
 
 @pytest.mark.parametrize(
     "made",
-    [Typo(), Typo(fix_typos=True), Typo(fix_typos=True, keep=("ordr",), replacements={"topup": "top up"})],
-    ids=["suggests", "fixes", "has a map"],
+    [Typo(), Typo(fix_typos=True, keep=("ordr",), replacements={"topup": "top up"})],
+    ids=["suggests", "fixes and has a map"],
 )
 def test_the_step_keeps_the_laws(made):
     rows = [*SET[:25], "where is my oredr", "teh acount, topup", "TEH ORDR AND THE ACOUNT", "Teh ordr", *PROTECTED[:20]]
@@ -240,7 +240,7 @@ def test_words_with_digits_capitals_inside_or_marks_are_never_touched(text):
 
 
 @given(st.lists(st.tuples(st.text("teh acount", min_size=1), st.booleans()), max_size=8))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_no_word_to_keep_is_ever_changed(pairs):
     rows = [text for text, _ in pairs]
     keep = tuple({word for text, kept in pairs if kept for word in text.split()})

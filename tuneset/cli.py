@@ -23,6 +23,7 @@ STAGE_OF = {
     "prepare": "the whole way",
     "rethreshold": "look and decide",
     "findings": "look and decide",
+    "typos": "look and decide",
     "decide": "look and decide",
     "explain": "look and decide",
 }
@@ -172,6 +173,16 @@ def rethreshold(run: str, threshold: float, as_json: bool) -> None:
     with terminal.progress(quiet=as_json) as watch:
         dataset.rethreshold(threshold, watch=watch)
     terminal.closing(dataset, dataset.summary, as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@as_json
+def typos(run: str, as_json: bool) -> None:
+    """Print the map of all typo corrections of RUN, to edit and put in its recipe."""
+    from tuneset import Dataset, terminal
+
+    terminal.corrections(Dataset.open(run).typos(), run, as_json=as_json)
 
 
 @main.command()

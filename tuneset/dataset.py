@@ -152,6 +152,15 @@ class Dataset:
             file.write(apart + orjson.dumps(decision) + b"\n")
         return decision
 
+    def typos(self) -> pl.DataFrame:
+        """Return the one map of all typo corrections: `word`, `meant`, in how many `examples`, `score`, `when`.
+
+        Lines of it, edited, go into the recipe as `[clean.typo.replacements]` and are then always applied.
+        """
+        from tuneset.clean.typos import replacements  # noqa: PLC0415  half a second that other commands need not pay
+
+        return replacements(self.folder.findings())
+
     def rethreshold(self, threshold: float, watch: Callable[[Event], None] = lambda _: None) -> Dataset:
         """Say anew how alike near-duplicates are; going up from 0.7, nothing is searched or compared again.
 

@@ -251,7 +251,10 @@ def _build(name: str, table: Any, where: str, beside: Path | None) -> step.Step:
         raise unknown("step", name, steps(), where, 'a step of your own needs use = "module:ClassName"')
     if not hasattr(made, "__dataclass_fields__"):
         raise RecipeError(f"{name} is not a step: a step is a frozen dataclass", where, "see docs/own-steps.md")
-    defaults = {field.name: field.default for field in dataclasses.fields(made)}  # type: ignore[arg-type]
+    defaults = {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        for field in dataclasses.fields(made)  # type: ignore[arg-type]
+    }
     for key, value in given.items():
         if key not in defaults:
             raise unknown("parameter", key, defaults, where)

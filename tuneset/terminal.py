@@ -229,6 +229,20 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
         _say_whole(screen, Text(command, style="dim"))
 
 
+def corrections(found: pl.DataFrame, run: str, *, as_json: bool) -> None:
+    """Print the map as lines of a recipe, the most frequent first."""
+    if as_json:
+        print_json(found.to_dicts())
+        return
+    sys.stdout.write("[clean.typo.replacements]\n")
+    for row in found.iter_rows(named=True):
+        key, value = (orjson.dumps(row[name]).decode() for name in ("word", "meant"))
+        sys.stdout.write(f"{key} = {value}  # {counted(row['examples'], 'example')}, {row['score']:.2f}\n")
+    sys.stderr.write(
+        f"Leave out or change what is not right, put the rest into {run}/recipe.toml, then: tuneset prepare {run}\n"
+    )
+
+
 def decided(decision: Mapping[str, Any], run: str, *, as_json: bool) -> None:
     """Say what was written and how it takes effect."""
     if as_json:

@@ -33,7 +33,7 @@ class Floor(NamedTuple):
 
     def moved(self, figure: float) -> Floor:
         """Return the floor that a figure would set; a count sets it exactly, a share with some room."""
-        room = ROOM if 0 < figure < 1 else 0
+        room = (ROOM if self.more_is_better else min(ROOM, figure / 10)) if 0 < figure < 1 else 0
         return self._replace(value=round(figure - room if self.more_is_better else figure + room, 4))
 
     def is_better(self, other: Floor) -> bool:

@@ -30,6 +30,7 @@ _LINK = re.compile(
     r"(?:https?://|www\.|\b[\w-]{1,63}\.[a-z]{2,24}[/?])[^\s<>\"'`|\\^{}\[\]]+", re.IGNORECASE | re.ASCII
 )
 _PARAMETER = re.compile(rf"([?&#]|&amp;)({TRACKING})=[^&#]*", re.IGNORECASE | re.ASCII)
+_REFERENCE = re.compile(r"&#?\w+;", re.ASCII)
 _LOOSE = re.compile(r"^(?:&amp;|&)+|(?:&amp;|&)+$")
 _END = ".,;:!?*\u2026"
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
@@ -93,7 +94,9 @@ def _plain(link: str) -> str:
     address = _own(link)
     page, hash_mark, fragment = address.partition("#")
     path, mark, query = page.partition("?")
-    return path + _without(mark + query) + _without(hash_mark + fragment) + link[len(address) :]
+    left = path + _without(mark + query) + _without(hash_mark + fragment) + link[len(address) :]
+    # "&" and "#60;" that come together would be a sign in HTML
+    return link if len(_REFERENCE.findall(left)) > len(_REFERENCE.findall(link)) else left
 
 
 def _own(link: str) -> str:

@@ -35,7 +35,7 @@ _OPENING = _is(
 )
 _COURTESY = _is(rf"{phrases.COURTESY}\s*")
 # What to look for in whole columns; conversations are JSON there.
-_GREETS = rf"(?:^|\")\s*(?i:(?:{phrases.GREETING}|{phrases.ADDRESS})\b|{phrases.COURTESY})"
+_GREETS = rf"(?:^|\")(?:\s|\\[nrt])*(?i:(?:{phrases.GREETING}|{phrases.ADDRESS})\b|{phrases.COURTESY})"
 _GREETING_LABEL = r"(?i)gre+t|hello|welcome|small.?talk|chit.?chat|salut|begr(?:ü|ue)|saludo|salud|how.are.you"
 
 
@@ -168,6 +168,9 @@ def quoted(text: str) -> list[Span]:
     number = 0
     while number < len(all_lines):
         line = all_lines[number]
+        if not line.words:
+            number += 1
+            continue
         heads = _attributed(all_lines[number : number + 3]) if len(line.words) < 300 else 0
         run = _marked(all_lines, number + heads) if heads or line.words.startswith(">") else 0
         if run and (heads or _is_quotation(all_lines[number : number + run])):
@@ -253,7 +256,9 @@ _TOLD = _is(
 )
 _SENTENCE = re.compile(r"[?!]$|[a-zà-ÿ]{3,}[.]$|^[a-zà-ÿ]+(?: [a-zà-ÿ]+){2,}")
 _ABBREVIATED = _is(r".*\b(?:inc|ltd|co|corp|gmbh|llc|st|str|ave|rd|bv|b\.v|s\.?a|s\.?r\.?l|kg|e\.?v|dept|mgr)[.]")
-# 1,000,000 short rows take 0.2 s.
+# A sign-off, a disclaimer, a phone's line and so on; a text that seems to have more of them is made of something else.
+MOST_PARTS = 8
+# 1,000,000 short rows take 0.7 s.
 _SIGNS = (
     rf"(?:[.!?…;):\n]|\\n)[\s*_>~–—-]{{0,8}}(?i:{phrases.STRONG}|{phrases.WEAK}|{phrases.FOOTER}|{phrases.GREEN}|{phrases.DEVICE_LINE})"
     rf"|(?i:[ \t]regards|[ \t]gr(?:ü|ue)(?:ß|ss)en),?[ \t]+\p{{Lu}}|(?:\n|\\n)(?:--|—|–|__)"
@@ -310,13 +315,14 @@ def signature(text: str) -> list[Span]:
     end = below[-1].start if below and below[-1].end >= len(text.rstrip()) else len(text)
     first = next((place for place, letter in enumerate(text) if letter.isalnum()), end)
     found: list[Span] = []
-    while True:
+    while len(found) < MOST_PARTS:
         own = text[:end].rstrip()
         span = _program_line(own) or _disclaimer(own) or _delimited(own) or _signed(own)
         if span is None or span.start <= first:
             return found[::-1]
         found.append(span)
         end = span.start
+    return []
 
 
 def _program_line(own: str) -> Span | None:
