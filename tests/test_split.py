@@ -390,7 +390,7 @@ def test_numbers_are_in_the_order_in_which_scikit_learn_would_have_them():
 
 def test_lists_numbers_and_missing_labels_have_names_too():
     rows = examples(['{"a": ["x", "y"]}', '{"a": null}', '{"a": true}', '{"b": 1}', '{"a": []}'])
-    assert strata_of(rows, ["a"])[1] == ["(none)", "True", "x, y"]
+    assert strata_of(rows, ["a"])[1] == ["(none)", "true", "x, y"]
 
 
 def test_an_unknown_column_is_an_error_that_names_the_nearest():

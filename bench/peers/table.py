@@ -3,8 +3,8 @@
 Near-duplicates: BANKING77 with 2,000 planted twins (five kinds of one edit), and the first 100,000 n-gram rows for the
 time alone. A row is right to go when an earlier row is at least .7 alike (Jaccard of character 3-grams, all pairs
 compared); recall and precision count such rows. Time and memory are of the whole process, imports included.
-Typos and personal data: each peer's own findings on the rows that bench/quality plants, see quality/typos.py and
-quality/personal.py. The peers live in an environment of their own (bench/peers/requirements.txt).
+Typos: 5 % of the words of four letters and more mistyped at random, as bench/quality/typos.py does; how many of them are
+found, and how many other words are flagged. The peers live in an environment of their own (bench/peers/requirements.txt).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ import numpy as np
 import polars as pl
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent)]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "quality")]
+import typos  # noqa: E402
 from recall import DATA, EDITS  # noqa: E402
 from rows import ngram_rows  # noqa: E402
 
 THRESHOLD = 0.7
 PEERS = Path(os.environ.get("TUNESET_PEERS", HERE.parents[1] / ".peers")) / "bin" / "python"
+SPELLING = ("tuneset", "codespell", "typos", "symspellpy")
 NEAR = ("tuneset", "rensa", "datasketch", "text-dedup", "semhash")
 
 
@@ -91,8 +93,39 @@ def near_line(name: str, texts: Path, rows: int, right: set[int] | None) -> Line
     return Line(name, seconds, found["mebibytes"], rows, both / len(right), both / max(1, len(dropped)))
 
 
+def flagged(name: str, texts: list[str], folder: Path) -> set[str]:
+    """Ask one way which words it would change."""
+    if name == "tuneset":
+        return set(typos.learnt(texts))
+    words = sorted({word.lower() for text in texts for word in typos.WORD.findall(text)})
+    source, out = folder / "words.txt", folder / "found.json"
+    source.write_text("\n".join(words))
+    subprocess.run([str(PEERS), str(HERE / "typo.py"), name, str(source), str(out)], check=True)
+    return set(json.loads(out.read_text()))
+
+
+def spelling(folder: Path) -> None:
+    """Print what each way finds of planted typos, and flags besides."""
+    texts = typos.sets(DATA)
+    for title in ("banking77", "clinc150", "hwu64"):
+        planted = typos.plant(texts[title], seed=1)
+        print(f"\n{title}, typos: {sum(map(len, planted.meant)):,} planted")
+        print(f"{'':<12}{'recall':>9}{'other words flagged':>22}{'precision':>11}")
+        for name in SPELLING:
+            found, hits, others, words = flagged(name, planted.texts, folder), 0, 0, 0
+            for text, meant in zip(planted.texts, planted.meant, strict=True):
+                for word in typos.WORD.finditer(text):
+                    is_flagged = word[0].lower() in found
+                    words += 1
+                    hits += is_flagged and word.start() in meant
+                    others += is_flagged and word.start() not in meant
+            recall = hits / sum(map(len, planted.meant))
+            print(f"{name:<12}{recall:>9.3f}{others / words:>22.2%}{hits / max(1, hits + others):>11.3f}")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
+        spelling(Path(folder))
         texts = planted()
         right = truth(texts)
         sets = {"BANKING77 with twins": (texts, right), "n-gram rows": (ngram_rows(100_000)["text"], None)}

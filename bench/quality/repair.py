@@ -15,6 +15,7 @@ import os
 import random
 import re
 import tomllib
+import unicodedata
 from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
@@ -57,6 +58,7 @@ def measure(data: Path) -> dict[str, float]:
     clean = cleaned(data)
     return {
         **letters_changed(clean),
+        **place_names_changed(),
         **restored(clean["text"].to_list()),
         **found(clean["text"].to_list()),
         **template_lines(clean["text"].to_list()),
@@ -97,6 +99,28 @@ def letters_changed(clean: pl.DataFrame) -> dict[str, float]:
     changed = sum("".join(one.split()) != "".join(two.split()) for one, two in zip(texts, once, strict=True))
     again = sum(one != two for one, two in zip(once, repaired(once), strict=True))
     return {"repair.clean.letters_changed": changed, "repair.clean.changed_by_a_second_run": again}
+
+
+# Real mojibake in the tables of phonenumbers 9.
+DAMAGED = {"NÃ³made Telecomunicaciones", "TelefÃ³nica Uno Uno Cuatro", "Sociedad Comercial y de IngenierÃ\xada Swedcom"}
+
+
+def place_names_changed() -> dict[str, float]:
+    """Count the place names, of some 30 languages, that are taken for mojibake; as they are, in capitals, in quotes."""
+    from phonenumbers import carrierdata, geodata
+
+    tables = [table for data in (geodata, carrierdata) for table in vars(data).values() if isinstance(table, dict)]
+    names = sorted(
+        {name for table in tables for row in table.values() if isinstance(row, dict) for name in row.values()}
+    )
+    forms = [
+        form
+        for name in names
+        if not name.isascii() and name not in DAMAGED
+        for form in (name, name.upper(), f"„{name}”", f"{name}…")
+    ]
+    composed = [unicodedata.normalize("NFC", form) for form in forms]
+    return {"repair.place_names.changed": step.run(EncodingDamage(), examples(composed)).height}
 
 
 WORDS = ["Müller", "café", "naïve", "Zoë", "5 €", "£20", "don’t", "“now”", "Łódź", "São Paulo", "señor", "où", "Grüße", "à bientôt", "…", "–", "¿qué?", "привет", "東京", "😊", "Straße", "½", "Škoda", "Ålesund"]  # fmt: skip

@@ -68,4 +68,4 @@ def mojibake() -> str:
     from ftfy.badness import BADNESS_RE  # noqa: PLC0415  120 ms that ASCII need not pay
 
     one_line = re.sub(r"(\[[^\]]*\])|\s+|#.*", lambda found: found[1] or "", BADNESS_RE.pattern)
-    return rf'{one_line}|{PROOF}|{HINT}|(?:[\n"]|\\n)[ÃÂ] |"Ã…|"[ÅĹ]\xa0'  # "^" there is the beginning of a line
+    return rf'{one_line}|{PROOF}|{HINT}|(?:[\n"]|\\n)[ÃÂ] |\\n[ÃÄÅĹ]'  # "^" there is the beginning of a line

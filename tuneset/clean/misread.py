@@ -19,9 +19,9 @@ _SMALL = r"[a-zß-öø-ÿ]"
 _BEYOND = r"[^\x00-\x7f]"
 # What nobody writes, as pairs of a byte that begins a letter in UTF-8 and one that goes on with it; Rust reads them too.
 PROOF = (
-    rf"[├┬┼][^\x00-\x7f\s─┬┼├]|[ΓÔ][Çéä]{_BEYOND}|≡ƒ|\xad[ƒ]|√[^\x00-\x7f\s]|¬[£∑Ω∫Ωªº©®´±]|‚[ÄÇ]|\uf8ff{_BEYOND}|(?:[–—][^\x00-\x7f\s–—]){{3}}"
-    rf"|{_SMALL}[ĂÄĹ][^\x00-\x7f\s]|[ĂĹ][^\x00-\x7f\s]{_SMALL}|(?:^|[\s(\"])Ã…{_SMALL}|Â[ŁĽżŹž°]"
-    rf"|[A-Za-z][ГВДЕ][^\x00-\x7f\s]|[ГВДЕ][^\x00-\x7f\sА-я][A-Za-z]"
+    rf"[├┬┼][^\x00-\x7f\s─┬┼├]|(?:^|[^─-╬])─[^\x00-\x7f\s─-╬]{_SMALL}|(?:[ðÐ][^\x00-\x7f\s]){{3}}|[ΓÔ][Çéä]{_BEYOND}|≡ƒ|\xad[ƒ]|√[^\x00-\x7f\s]|¬[£∑∫Ωªº©®´±°ø]|‚[ÄÇ]|\uf8ff{_BEYOND}|(?:[–—][^\x00-\x7f\s–—]){{3}}"
+    rf"|{_SMALL}[ĂÄĹ][^\x00-\x7f\s]|[ĂĹ][^\x00-\x7f\s]{_SMALL}|(?:^|[\s(\"])[ÃÄÅ][…†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ¡-¿]{_SMALL}|Â[ŁĽżŹž°]"
+    rf"|[A-Za-z][ГВДЕ][^\x00-\x7f\s]|[ГВДЕ][^\x00-\x7f\sА-я][A-Za-z]|ВЈ[0-9]|рџ{_BEYOND}"
 )
 # What somebody may write: it takes two letters.
 HINT = rf"(?:^|[\s(\"])[ÅĹ]\xa0{_SMALL}|[ВД][^\x00-\x7f\sА-я]"

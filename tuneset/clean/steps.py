@@ -25,10 +25,13 @@ class EncodingDamage:
 
     Why it hurts: the model learns that people write "MÃ¼ller", and pays several tokens for each such letter.
     How: ftfy (Speer 2019) finds mojibake by pairs of characters that no language has, and undoes it line by line; a
-    line that it cannot set right as a whole stays. Then Unicode NFC: "e" with a separate accent becomes "é"; the two
-    look the same and are different to a model.
-    Limits: letters that were lost (shown as a question mark or a black diamond) cannot come back; DOS code page 850 is
-    not known to ftfy.
+    line that it cannot set right as a whole stays. Where it is not sure ("M├╝ller" of DOS, "S√£o" of a Macintosh), a
+    sign that nobody writes within a word, and valid UTF-8 once the line is encoded again, prove it. Then Unicode NFC:
+    "e" with a separate accent becomes "é"; the two look the same and are different to a model.
+    Measured: .997 of 9,000 real rows with planted damage of eight encodings come back letter by letter (ftfy alone:
+    .79); nothing is changed in 10,000 clean rows and in 10,234 place names of 30 languages (bench/quality/repair.py).
+    Limits: letters that were lost (shown as a question mark or a black diamond) cannot come back. Latin-2 shares most
+    bytes with Windows-1250, which is tried first: a letter on its own may come out as another.
 
     >>> from tuneset.testing import examples
     >>> EncodingDamage()(examples(["Hallo, hier ist MÃ¼ller"])).select("after", "says").row(0)
