@@ -274,16 +274,18 @@ def test_a_text_made_to_be_slow_is_not(made, piece):
 # --- template lines
 
 
+SAID = [
+    "Where is it?",
+    "My card is torn.",
+    "Two hats came.",
+    "Do you ship to Spain?",
+    "The app crashes.",
+    "I want my money.",
+]
+
+
 def template_rows(line="Sent through the contact form of acme.com on day {}", count=6, form="{}\n{}", label="A"):
-    said = [
-        "Where is it?",
-        "My card is torn.",
-        "Two hats came.",
-        "Do you ship to Spain?",
-        "The app crashes.",
-        "I want my money.",
-    ]
-    return [{"text": form.format(text, line.format(day)), "label": label} for day, text in enumerate(said[:count])]
+    return [{"text": form.format(text, line.format(day)), "label": label} for day, text in enumerate(SAID[:count])]
 
 
 def template_found(rows):
@@ -291,16 +293,8 @@ def template_found(rows):
 
 
 def test_a_line_that_repeats_is_found_with_its_numbers_masked():
-    said = [
-        "Where is it?",
-        "My card is torn.",
-        "Two hats came.",
-        "Do you ship to Spain?",
-        "The app crashes.",
-        "I want my money.",
-    ]
-    assert template_found(template_rows()) == said
-    assert template_found(template_rows(form="{1}\n\n{0}")) == said
+    assert template_found(template_rows()) == SAID
+    assert template_found(template_rows(form="{1}\n\n{0}")) == SAID
 
 
 def test_a_sentence_at_an_end_that_repeats_is_found_in_texts_of_one_line():

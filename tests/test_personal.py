@@ -3,7 +3,6 @@
 
 import ipaddress
 import json
-import os
 import random
 import sys
 import time
@@ -26,7 +25,6 @@ from tuneset.personal.made_up import made_up
 from tuneset.testing import check_step, examples
 
 ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("TUNESET_DATA", ROOT.parent / "shared" / "data"))
 sys.path.insert(0, str(ROOT / "bench" / "quality"))
 import personal as bench  # noqa: E402
 
@@ -340,16 +338,12 @@ def test_generated_phone_numbers_are_found(with_region, floor):
 
 
 @pytest.mark.parametrize("kind", ["email", "card", "iban", "ip", "national-id", "phone"])
-def test_the_shared_spans_are_found(kind):
-    if not (DATA / "pii").exists():
-        pytest.skip("shared data absent: set TUNESET_DATA")
-    assert bench.score(bench.shared(DATA), kind).f1 >= (0.90 if kind == "phone" else 0.95)
+def test_the_shared_spans_are_found(data, kind):
+    assert bench.score(bench.shared(data), kind).f1 >= (0.90 if kind == "phone" else 0.95)
 
 
-def test_next_to_nothing_is_found_in_texts_without_personal_data():
-    if not (DATA / "banking77").exists():
-        pytest.skip("shared data absent: set TUNESET_DATA")
-    texts = bench.clean_texts(DATA)
+def test_next_to_nothing_is_found_in_texts_without_personal_data(data):
+    texts = bench.clean_texts(data)
     found = [each.kind for text in suspects(texts, SEARCH).to_list() for each in look(text, SEARCH).found]
     assert set(found) <= {"email"}  # people's own, read one by one: HWU64 holds 45
     assert len(found) <= 60

@@ -90,7 +90,11 @@ def test_a_step_that_keeps_its_word_passes():
 
 
 # the other steps of dedupe say nothing until they are given files or a model: test_dedupe.py, test_semantic.py
-@pytest.mark.parametrize("made", [*clean.STEPS, *dedupe.STEPS[1:4]], ids=lambda made: made.rule)
+@pytest.mark.parametrize(
+    "made",
+    [*clean.STEPS, dedupe.ExactDuplicate, dedupe.ConflictingLabel, dedupe.NearDuplicate],
+    ids=lambda made: made.rule,
+)
 def test_our_own_steps_keep_every_law(made):
     check_step(made())
 

@@ -212,13 +212,14 @@ def _walk(context: Context, stage: str, examples: pl.DataFrame) -> Outcome:
     """Call each step on what the steps before it left."""
     findings, skipped = [model.no_findings()], []
     asked: dict[str, dict[str, Any]] = {}
+    decided = _decided(stage, context).rows()
     for each in context.recipe.steps(stage):
         if context.recipe.task.kind not in getattr(each, "tasks", step.TASKS):
             skipped.append(each.rule)
             continue
         started = time.perf_counter()
         asked[each.rule] = {
-            "of": hash_of(dict(context.hashes), list(asked.values()), _decided(stage, context).rows()),
+            "of": hash_of(dict(context.hashes), list(asked.values()), decided),
             "with": step.parameters(each),
         }
         said = _said_before(context, stage, each, asked[each.rule]["of"], examples)

@@ -11,9 +11,12 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 THRESHOLD, PERMUTATIONS = 0.7, 256
 
@@ -37,28 +40,29 @@ def tuneset(texts: list[str]) -> list[int]:
 def datasketch(texts: list[str]) -> list[int]:
     from datasketch import MinHash, MinHashLSH
 
-    # weights: its documentation's way to ask for recall; candidates are then held to the estimated similarity
+    # weights: its documentation's way to ask for recall
     index = MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
-    made: list[Any] = []
-    dropped = []
     tokens = ([gram.encode() for gram in grams(text)] for text in texts)
-    for row, minhash in enumerate(MinHash.generator(tokens, num_perm=PERMUTATIONS)):
-        if any(made[twin].jaccard(minhash) >= THRESHOLD for twin in index.query(minhash)):
-            dropped.append(row)
-        made.append(minhash)
-        index.insert(row, minhash)
-    return dropped
+    return alike_to_earlier(index, MinHash.generator(tokens, num_perm=PERMUTATIONS))
 
 
 def rensa(texts: list[str]) -> list[int]:
     from rensa import RMinHash, RMinHashLSH
 
+    def minhash(text: str) -> Any:
+        made = RMinHash(num_perm=PERMUTATIONS, seed=42)
+        made.update(sorted(grams(text)))
+        return made
+
     index = RMinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS, num_bands=64)
+    return alike_to_earlier(index, map(minhash, texts))
+
+
+def alike_to_earlier(index: Any, minhashes: Iterable[Any]) -> list[int]:
+    """Ask the index for candidates, and hold them to the estimated similarity."""
     made: list[Any] = []
     dropped = []
-    for row, text in enumerate(texts):
-        minhash = RMinHash(num_perm=PERMUTATIONS, seed=42)
-        minhash.update(sorted(grams(text)))
+    for row, minhash in enumerate(minhashes):
         if any(made[twin].jaccard(minhash) >= THRESHOLD for twin in index.query(minhash)):
             dropped.append(row)
         made.append(minhash)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import polars as pl
@@ -40,10 +40,22 @@ def edits(
         now = now or after
         return None if after == before else (after, says(was, now), max(0.0, 1 - len(now) / len(was)))
 
+    return rewritten(rule, suspects, edit)
+
+
+class Edit(Protocol):
+    """Rewrite one text, or one conversation as JSON: what it becomes, what to say, the score; None where it stays."""
+
+    def __call__(self, before: str, *, is_chat: bool) -> tuple[str, str, float] | None:
+        """Rewrite one."""
+
+
+def rewritten(rule: str, suspects: pl.DataFrame, edit: Edit) -> pl.DataFrame:
+    """Say how the suspects (rows of `words`) would read after an edit."""
     said = [
         (rule, example, "edit", "/messages" if messages else "/text", before, *edited)
         for example, messages, before in suspects.iter_rows()
-        if (edited := edit(before, is_chat=messages is not None))
+        if before and (edited := edit(before, is_chat=messages is not None))
     ]
     return pl.DataFrame(said, schema={name: model.FINDINGS[name] for name in EDITS}, orient="row")
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import orjson
 import polars as pl
 
-from tuneset import model
-from tuneset.clean.say import EDITS, spoken, suggested
+from tuneset.clean.say import rewritten, spoken, suggested
 
 ROLES = frozenset({"user"})
 # Where the JSON of a conversation escapes its letters, no pattern finds them in the column.
@@ -132,13 +131,7 @@ def cuts(rule: str, suspects: pl.DataFrame, find: Find, *, remove: bool, roles: 
         after, said, share = _cut_turns(before, find, roles) if is_chat else _cut_text(before, find)
         return (after, said, share) if said else None
 
-    said = [
-        (rule, example, "edit", "/messages" if messages else "/text", before, *edited)
-        for example, messages, before in suspects.iter_rows()
-        if before and (edited := edit(before, is_chat=messages is not None))
-    ]
-    found = pl.DataFrame(said, schema={name: model.FINDINGS[name] for name in EDITS}, orient="row")
-    return suggested(found, applied=remove)
+    return suggested(rewritten(rule, suspects, edit), applied=remove)
 
 
 def _cut_text(before: str, find: Find) -> tuple[str, str, float]:

@@ -313,25 +313,33 @@ def _stuck(summary: Mapping[str, Any]) -> int:
     return int(split["placed_before"]) if any(off) else 0
 
 
+Choice = tuple[Any, str, str, str]  # how many (0: not now), what to do, why, with which command
+
+
 def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
     """Choose the three most useful things to do, each with its command."""
-    rules = {each["rule"]: each for each in summary["rules"]}
-    waiting = {rule: each["waiting"] for rule, each in rules.items()}
-    stratified = summary["split"]["stratify"]
-    uneven = [each["column"] for each in summary["labels"] if each["uneven"] and each["column"] not in stratified]
-    stratify = " ".join(f"--stratify {column}" for column in [*summary["split"]["stratify"], *uneven])
-    unreadable = rules.get("unreadable-row", {"found": 0})["found"]
-    missing = rules.get("missing-label", {"applied": 0})["applied"]
-    choices = [
+    choices = [*_to_mend(summary, run), *_to_look_at(summary, run), *_to_go_on(summary, run)]
+    wanted = [choice for choice in choices if choice[0]]
+    if summary["verdict"]["level"] == "not-ready":
+        wanted = [choice for choice in wanted if choice[1] != "Train"]
+    if summary["verdict"]["level"] == "ready":  # training comes first where nothing stands against it
+        wanted.sort(key=lambda choice: choice[1] != "Train")
+    return [{"words": words, "why": why, "command": command} for _, words, why, command in wanted[:3]]
+
+
+def _to_mend(summary: Mapping[str, Any], run: str) -> list[Choice]:
+    """List what makes the files or the split wrong."""
+    errors, conflicts = summary["check"]["errors"], summary["split"]["conflicts"]
+    return [
         (
-            summary["check"]["errors"],
-            f"Mend {counted(summary['check']['errors'], 'problem')} that the target would refuse",
+            errors,
+            f"Mend {counted(errors, 'problem')} that the target would refuse",
             "The platform rejects the file, or silently skips such rows.",
             f"tuneset findings {run}",
         ),
         (
-            summary["split"]["conflicts"],
-            f"Draw the split anew: {counted(summary['split']['conflicts'], 'tied example')} on different sides",
+            conflicts,
+            f"Draw the split anew: {counted(conflicts, 'tied example')} on different sides",
             "A twin across the sides makes the validation score too good.",
             f"tuneset prepare {run} --resplit",
         ),
@@ -341,21 +349,35 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
             "Every example keeps its side until you say otherwise.",
             f"tuneset prepare {run} --resplit",
         ),
+    ]
+
+
+def _to_look_at(summary: Mapping[str, Any], run: str) -> list[Choice]:
+    """List what a person has to settle, the gravest first."""
+    found = {
+        (each["rule"], state): each[state] for each in summary["rules"] for state in ("found", "waiting", "applied")
+    }
+    conflicting, secret, contaminated = (
+        found.get((rule, "waiting"), 0) for rule in ("conflicting-label", "secret", "contamination")
+    )
+    private = secret + found.get(("personal-data", "waiting"), 0)
+    unreadable, missing = found.get(("unreadable-row", "found"), 0), found.get(("missing-label", "applied"), 0)
+    return [
         (
-            waiting.get("conflicting-label"),
-            f"Settle {counted(waiting.get('conflicting-label', 0), 'example')} with a twin that has another label",
+            conflicting,
+            f"Settle {counted(conflicting, 'example')} with a twin that has another label",
             "The model would be taught both answers.",
             f"tuneset findings {run} --rule conflicting-label",
         ),
         (
-            waiting.get("secret", 0) + waiting.get("personal-data", 0),
-            f"Mask {counted(waiting.get('secret', 0) + waiting.get('personal-data', 0), 'find')} of personal data or secrets",
+            private,
+            f"Mask {counted(private, 'find')} of personal data or secrets",
             f'A model repeats what it has read. Write action = "mask" in {run}/recipe.toml.',
-            f"tuneset findings {run} --rule {'secret' if waiting.get('secret') else 'personal-data'}",
+            f"tuneset findings {run} --rule {'secret' if secret else 'personal-data'}",
         ),
         (
-            waiting.get("contamination"),
-            f"Look at {counted(waiting.get('contamination', 0), 'example')} that another set holds too",
+            contaminated,
+            f"Look at {counted(contaminated, 'example')} that another set holds too",
             "A model that has read the test is measured by its memory.",
             f"tuneset findings {run} --rule contamination",
         ),
@@ -371,6 +393,16 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
             "They were left out.",
             f"tuneset findings {run} --rule missing-label",
         ),
+    ]
+
+
+def _to_go_on(summary: Mapping[str, Any], run: str) -> list[Choice]:
+    """List what makes a good set better, and what comes after it."""
+    stratified = summary["split"]["stratify"]
+    uneven = [each["column"] for each in summary["labels"] if each["uneven"] and each["column"] not in stratified]
+    stratify = " ".join(f"--stratify {column}" for column in [*stratified, *uneven])
+    twins = sum(each["waiting"] for each in summary["rules"] if each["rule"] == "near-duplicate")
+    return [
         (
             len(uneven),
             f"Spread {' and '.join(uneven)} evenly too",
@@ -378,8 +410,8 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
             f"tuneset prepare {run} {stratify} --resplit",
         ),
         (
-            waiting.get("near-duplicate"),
-            f"Look at {counted(waiting.get('near-duplicate', 0), 'pair')} of near-duplicates",
+            twins,
+            f"Look at {counted(twins, 'pair')} of near-duplicates",
             "They are safe in the split; many of them make the set look larger than it is.",
             f"tuneset findings {run} --rule near-duplicate",
         ),
@@ -397,9 +429,3 @@ def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
             f"tuneset prepare {run}",
         ),
     ]
-    wanted = [(count, *rest) for count, *rest in choices if count]
-    if summary["verdict"]["level"] == "not-ready":
-        wanted = [choice for choice in wanted if choice[1] != "Train"]
-    if summary["verdict"]["level"] == "ready":  # training comes first where nothing stands against it
-        wanted.sort(key=lambda choice: choice[1] != "Train")
-    return [{"words": words, "why": why, "command": command} for _, words, why, command in wanted[:3]]
