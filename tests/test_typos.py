@@ -1,7 +1,6 @@
 """The step that suggests what misspelt words were meant to be: what it says, what it leaves alone, its laws."""
 
 import re
-import string
 import sys
 from pathlib import Path
 
@@ -12,11 +11,8 @@ from hypothesis import strategies as st
 
 from tuneset import model, step
 from tuneset.apply import apply
-from tuneset.clean import dictionary
-from tuneset.clean.misspelt import LEAST
-from tuneset.clean.spelling import EDITS, beside, neighbours
 from tuneset.clean.typos import SURE, Correction, Corrections, Typo, changes, correct, label_words, replacements
-from tuneset.clean.word_counts import END, START, read
+from tuneset.spelling.misspelt import LEAST
 from tuneset.testing import check_step, examples
 
 UNDECIDED = pl.DataFrame(schema=model.DECISIONS)
@@ -253,69 +249,6 @@ def test_hostile_text_costs_no_time(letter):
     text = letter * (100_000 // len(letter))
     assert correct(text, MEANT) == text
     assert step.run(Typo(), examples([text, "teh order", *SET])).height == 1
-
-
-def test_neighbours_are_those_that_one_edit_away_brute_force_finds():
-    typed = ["crad", "card", "caard", "cad", "bok", "boook", "hte", "xcard", "cards", "ab", "ba"]
-    vocabulary = ["card", "cart", "book", "the", "cards", "car", "ab", "b"]
-
-    def edits(word):
-        cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
-        yield from (a + b[1:] for a, b in cuts if b)
-        yield from (a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1)
-        yield from (a + new + b[1:] for a, b in cuts if b for new in string.ascii_lowercase)
-        yield from (a + new + b for a, b in cuts for new in string.ascii_lowercase)
-
-    expected = {(word, meant) for word in typed for meant in vocabulary if meant != word and meant in {*edits(word)}}
-    found = neighbours(pl.Series(typed), pl.Series(vocabulary))
-    assert {*found.select("word", "meant").iter_rows()} == expected
-    assert found["edit"].is_in(EDITS).all()
-
-
-@pytest.mark.parametrize(
-    ("typed", "edit", "at"),
-    [
-        ("accoount", "double", 4),
-        ("acczount", "insert", 3),
-        ("accoiunt", "beside", 4),
-        ("acount", "undouble", 2),
-        ("accunt", "vowel lost", 3),
-        ("accout", "lost", 5),
-        ("acocunt", "swap", 2),
-        ("accaunt", "vowels", 3),
-        ("accoynt", "slip", 4),
-        ("accozznt", None, None),
-        ("accoknt", "substitute", 4),
-    ],
-)
-def test_an_edit_is_named_and_placed(typed, edit, at):
-    found = neighbours(pl.Series([typed]), pl.Series(["account"]))
-    assert found.select("edit", "at").rows() == ([(edit, at)] if edit else [])
-
-
-def test_neighbouring_keys_are_neighbours_both_ways():
-    assert {pair[::-1] for pair in beside()} == {*beside()}
-    assert {"as", "we", "sx", "jh"} <= {*beside()}
-
-
-def test_words_know_their_neighbours():
-    words = read(pl.Series(["Where is it?", "", "it  is\n\there"]))
-    ids = {word: place for place, word in enumerate(words.table["word"])}
-    at = pl.Series(range(len(words.code))).to_numpy()
-    assert [words.table["word"][int(word)] for word in words.word[words.code]] == [
-        *("where", "is", "it"),
-        *("it", "is", "", "here"),
-    ]
-    assert words.before(at).tolist() == [START, ids["where"], ids["is"], START, ids["it"], ids["is"], 0]
-    assert words.after(at).tolist() == [ids["is"], ids["it"], END, ids["is"], 0, ids["here"], END]
-
-
-def test_our_own_lists_do_not_contradict_each_other():
-    known = dictionary.load("symspell", "en")
-    listed = known.words.filter("listed")["word"]
-    assert not {*listed} & {*known.misspelt}
-    assert all(word != meant and meant not in known.misspelt for word, meant in known.misspelt.items())
-    assert {*known.misspelt.values()} <= {*known.words["word"]} | {"maneuver", "neighbor", "favorite"}
 
 
 def test_another_language_needs_its_dictionary(monkeypatch):

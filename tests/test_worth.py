@@ -1,8 +1,11 @@
 """Texts and answers that are worth nothing: too short, too long, gibberish, refusals, boilerplate; and those that are worth it."""
 
+import dataclasses
 import json
 import pickle
 import random
+import tomllib
+from pathlib import Path
 from time import process_time
 
 import polars as pl
@@ -209,6 +212,28 @@ def test_keyboard_mash_is_gibberish(text):
     assert list(said(Gibberish(), [*INQUIRIES, text])) == [text]
 
 
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(
+                ["asdfgh", "QWERTYUI", "ok", "order", "xkjvqwzz", "Xkjvqwzz", "aaaaaaa", "12", "(jkl;)", "é", "?"]
+            ),
+            max_size=6,
+        ),
+        max_size=5,
+    ),
+    st.sampled_from([" ", "\n", "\u3000", "\t  "]),
+    st.sampled_from([str, str.upper, str.capitalize]),
+)
+def test_texts_summed_up_from_their_words_are_judged_as_if_each_were_read(words, space, cased):
+    texts = sorted({cased(space.join(row)) for row in words})
+    table = examples([*texts, *INQUIRIES])
+    learned = dataclasses.replace(Gibberish().fit(table), common=())
+    judge = learned._judge(learned._verdicts())
+    read = {text: verdict[0] for text in texts if (verdict := judge(text))}
+    assert said(learned, [*texts, *INQUIRIES]) == read
+
+
 @pytest.mark.parametrize("text", WORDS)
 def test_sounds_names_codes_and_other_languages_are_not_gibberish(text):
     assert said(Gibberish(), [*INQUIRIES, text]) == {}
@@ -357,6 +382,37 @@ def test_what_people_cannot_do_is_no_refusal(text):
 )
 def test_a_text_that_only_a_model_writes_is_found_among_inquiries(text):
     assert Refusal()(examples([*INQUIRIES, text])).select("field", "action").rows() == [("/text", "drop")]
+
+
+def test_what_declines_is_looked_for_in_whole_columns_and_found_there_too():
+    written = Path(__file__).parents[1] / "bench" / "quality" / "answers.toml"
+    both = tomllib.loads(written.read_text("utf-8"))
+    answers = sorted({*both["refusals"], *both["held_out"]["refusals"]})
+    declining = [answer for answer in answers if declines(answer)]
+    assert len(declining) > 0.9 * len(answers)
+    rows = [answered(answer, chat=chat) for answer in declining for chat in (False, True)]
+    assert Refusal()(examples(rows)).height == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("does", "does_not"),
+    [
+        ("I can't write a poem that mocks the dead.", "I can't write the order number on the label."),
+        ("I won't argue for slavery.", "I won't charge you for the second delivery."),
+        ("I'm not willing to describe that scene.", "I'm not able to describe the noise, so please listen."),
+        ("I cannot advise you on how to get around a paywall.", "I cannot advise the courier of your new address."),
+        ("I must stay neutral on political matters.", "I must ask you to stay at home on Friday."),
+        ("That falls outside what I'm able to do.", "That falls outside the thirty days of the guarantee."),
+        ("I, as an AI, can't make decisions for you.", "I, as the manager, can't make an exception."),
+        ("I don't know, since I am an AI.", "I don't know, since I am in the shop today."),
+        ("My guidelines don't let me talk about that.", "My colleague doesn't let me talk about that."),
+        ("I can't generate new cartoons with copyrighted heroes.", "I can't generate a new code for your card."),
+        ("I can't provide that.", "I can't provide that size before May."),
+    ],
+)
+def test_who_will_not_say_something_declines_and_who_cannot_do_something_does_not(does, does_not):
+    assert declines(does)
+    assert declines(does_not) is None
 
 
 def test_the_sentence_that_declines_is_shown():

@@ -96,17 +96,7 @@ def text_dedup(texts: list[str]) -> list[int]:
     return [row for row in range(len(texts)) if row not in kept]
 
 
-def semhash(texts: list[str]) -> list[int]:
-    """Compare by meaning, with its own model, which it fetches from the Hub."""
-    from semhash import SemHash
-
-    records = [{"text": text, "row": str(row)} for row, text in enumerate(texts)]
-    kept = SemHash.from_records(records, columns=["text"]).self_deduplicate().selected
-    rows = {int(record["row"]) for record in kept if isinstance(record, dict)}
-    return [row for row in range(len(texts)) if row not in rows]
-
-
-WAYS = {"tuneset": tuneset, "datasketch": datasketch, "rensa": rensa, "text-dedup": text_dedup, "semhash": semhash}
+WAYS = {"tuneset": tuneset, "datasketch": datasketch, "rensa": rensa, "text-dedup": text_dedup}
 
 if __name__ == "__main__":
     name, texts, out = sys.argv[1:]

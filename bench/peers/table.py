@@ -4,7 +4,10 @@ Near-duplicates: BANKING77 with 2,000 planted twins (five kinds of one edit), an
 time alone. A row is right to go when an earlier row is at least .7 alike (Jaccard of character 3-grams, all pairs
 compared); recall and precision count such rows. Time and memory are of the whole process, imports included.
 Typos: 5 % of the words of four letters and more mistyped at random, as bench/quality/typos.py does; how many of them are
-found, and how many other words are flagged. The peers live in an environment of their own (bench/peers/requirements.txt).
+found, and how many other words are flagged.
+Meaning, where TUNESET_EMBEDDER names a model (bench/embedder.py): 1,000 inquiries with one paraphrase each by a language
+model, and the test rows of BANKING77; how many of the paraphrases are found, and how many of the pairs have one label. The
+time is that of the search, and of the model besides. The peers live in an environment of their own (bench/peers/requirements.txt).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import polars as pl
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "quality")]
+import semantic  # noqa: E402
 import typos  # noqa: E402
 from recall import DATA, EDITS  # noqa: E402
 from rows import ngram_rows  # noqa: E402
@@ -31,7 +35,8 @@ from rows import ngram_rows  # noqa: E402
 THRESHOLD = 0.7
 PEERS = Path(os.environ.get("TUNESET_PEERS", HERE.parents[1] / ".peers")) / "bin" / "python"
 SPELLING = ("tuneset", "codespell", "typos", "symspellpy")
-NEAR = ("tuneset", "rensa", "datasketch", "text-dedup", "semhash")
+NEAR = ("tuneset", "rensa", "datasketch", "text-dedup")
+MEANING = ("tuneset", "semhash")
 
 
 class Line(NamedTuple):
@@ -123,9 +128,37 @@ def spelling(folder: Path) -> None:
             print(f"{name:<12}{recall:>9.3f}{others / words:>22.2%}{hits / max(1, hits + others):>11.3f}")
 
 
+def meaning(folder: Path) -> None:
+    """Print what each way takes for the same in other words, all of them with the same vectors."""
+    if not os.environ.get("TUNESET_EMBEDDER"):
+        print("\nmeaning: not measured: TUNESET_EMBEDDER names no model")
+        return
+    drawn = semantic.paraphrases(DATA).unique("GUID", keep="first", maintain_order=True)
+    both = pl.concat([drawn.select(text="seed", label="label"), drawn.select("text", "label")])
+    wanted = {frozenset((row, row + drawn.height)) for row in range(drawn.height)}
+    banking = pl.read_csv(DATA / "banking77/test.csv").select("text", label="category")
+    for title, rows, right in (("paraphrases", both, wanted), ("BANKING77 test", banking, None)):
+        source, out = folder / "texts.parquet", folder / "pairs.json"
+        rows.write_parquet(source)
+        print(f"\n{title}, meaning: {rows.height:,} rows")
+        print(f"{'':<12}{'pairs':>7}{'one label':>11}{'found':>8}{'seconds':>9}{'model besides':>15}")
+        for name in MEANING:
+            python = sys.executable if name == "tuneset" else str(PEERS)
+            command = [python, str(HERE / "meaning.py"), name, str(source), str(out)]
+            subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(HERE.parents[1])})
+            said = json.loads(out.read_text())
+            same = [rows["label"][one] == rows["label"][other] for one, other in said["pairs"]]
+            got = f"{len(right & set(map(frozenset, said['pairs']))) / len(right):>8.3f}" if right else f"{'':>8}"
+            print(
+                f"{name:<12}{len(same):>7,}{sum(same) / max(1, len(same)):>11.3f}{got}"
+                f"{said['seconds']:>9.2f}{said['embedding']:>15.1f}"
+            )
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         spelling(Path(folder))
+        meaning(Path(folder))
         texts = planted()
         right = truth(texts)
         sets = {"BANKING77 with twins": (texts, right), "n-gram rows": (ngram_rows(100_000)["text"], None)}

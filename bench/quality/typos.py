@@ -1,6 +1,6 @@
 """What the step `typo` finds, and what it takes for a typo that is none: planted typos, real ones, protected words.
 
-`python bench/quality/typos.py` prints the figures; with `--fit` it fits the weights of tuneset/clean/misspelt.py anew:
+`python bench/quality/typos.py` prints the figures; with `--fit` it fits the weights of tuneset/spelling/misspelt.py anew:
 to the first half of BANKING77 and CLINC150, and of web pages for their names, with typos planted in them. The flags on
 words that were not touched were read by hand: typos_read.csv says which of them are real typos.
 """
@@ -22,10 +22,10 @@ import numpy as np
 import orjson
 import polars as pl
 
-from tuneset.clean.dictionary import load
-from tuneset.clean.misspelt import FEATURES, suspicions
-from tuneset.clean.spelling import beside
 from tuneset.clean.typos import SURE, Correction, Typo, changes
+from tuneset.spelling.dictionary import load
+from tuneset.spelling.misspelt import FEATURES, suspicions
+from tuneset.spelling.neighbours import beside
 from tuneset.testing import examples
 
 ROOT = Path(__file__).parents[2]

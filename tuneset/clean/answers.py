@@ -37,14 +37,16 @@ class Refusal:
 
     Why it hurts: a few hundred refusals among the answers are enough for a model to decline harmless questions, and "As
     an AI language model" in an inquiry gives away that no customer wrote it.
-    How: phrases in English, German, French, Spanish, Portuguese, Italian and Dutch, looked for in the turns of the
-    assistant and in the labels of tables: somebody declines in the first 400 characters ("I can't help with that"), or
+    How: phrases in English, German, French, Spanish, Portuguese, Italian and Dutch, and in English what can be put
+    together from who (I), that it will not (cannot, am not allowed), what it would say or write, and about what; a
+    customer's agent cannot do things, a model will not say them. Looked for in the turns of the assistant and in the
+    labels of tables: somebody declines in the first 400 characters ("I can't help with that"), or
     speaks of being a model and of what it is not or cannot ("As an AI, I don't ..."). In texts that people write, only
     the second counts, and a text that is a refusal as a whole: "I'm sorry but I can't log in" is none.
     `drop`: leave them out without being asked.
-    Measured: of 345 refusals in the seven languages .97 found, none of 304 questions and 321 good answers flagged, and
-    nothing in CLINC150, BANKING77, HWU64 and 10,000 paraphrases. Phrases that are not known are the weakness: of 34
-    refusals that were written when the step was finished, .68 were found (bench/quality/worth.py).
+    Measured: of 499 refusals in the seven languages .97 found, none of 304 questions and 529 good answers flagged, and
+    nothing in CLINC150, BANKING77, HWU64 and 10,000 paraphrases. Wording that is not known is the weakness: of 60
+    refusals that were written after the last change, .72 were found, and none of 40 good answers (bench/quality/worth.py).
     Limits: other languages, and refusals that only change the subject, are not seen; a refusal that is right stays a
     refusal, so read what you accept. Only what the assistant says is judged, not the rejected side of a preference.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import polars as pl
 
-from tuneset.clean.say import suggested
+from tuneset.clean.say import dropped
 from tuneset.step import Scope  # noqa: TC001  a recipe resolves these annotations
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class ShorterThan:
         )
         blank = blank.with_columns(says=pl.format('nothing to read in "{}"', pl.col("text").str.strip_chars()))
         both = pl.concat([blank, short.select(blank.columns)]).unique("id", keep="first", maintain_order=True)
-        return _dropped(self.rule, both, drop=self.drop)
+        return dropped(self.rule, both, applied=self.drop)
 
     def _says(self) -> pl.Expr:
         words = pl.col("text").str.count_matches(WORDS)
@@ -197,7 +197,7 @@ class LongerThan:
         words = pl.format("{} words", pl.col("text").str.count_matches(WORDS))
         long = long.with_columns(says=pl.concat_str(words, pl.lit(_beside(self.usual))))
         both = pl.concat([cut.select(long.columns), long]).unique("id", keep="first", maintain_order=True)
-        return _dropped(self.rule, both, drop=self.drop)
+        return dropped(self.rule, both, applied=self.drop)
 
 
 def _usual(examples: pl.DataFrame) -> Usual | None:
@@ -235,11 +235,3 @@ def _seen(characters: int) -> str:
 
 def _beside(usual: Usual | None) -> str:
     return f"; half of the set's texts have {usual.lower:.0f} to {usual.upper:.0f}" if usual else ""
-
-
-def _dropped(rule: str, found: pl.DataFrame, *, drop: bool) -> pl.DataFrame:
-    place = pl.when(pl.col("messages").is_null()).then(pl.lit("/text")).otherwise(pl.lit("/messages"))
-    said = found.select(
-        rule=pl.lit(rule), example="id", action=pl.lit("drop"), field=place, says="says", score=pl.lit(1.0)
-    )
-    return suggested(said, applied=drop)

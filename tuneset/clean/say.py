@@ -93,11 +93,21 @@ def spoken(turns: list[Any], roles: frozenset[str] | None = None) -> list[tuple[
     return [(place, key) for place, key in (*contents, *parts) if isinstance(place.get(key), str)]
 
 
+def dropped(rule: str, rows: pl.DataFrame, place: str = "/text", *, applied: bool = True) -> pl.DataFrame:
+    """Say that rows go, or suggest it where that is not to be `applied`: `id`, `messages`, `says` and, of doubts, `score`.
+
+    `place` is where it shows in a table; in a conversation it is the messages.
+    """
+    field = pl.when(pl.col("messages").is_null()).then(pl.lit(place)).otherwise(pl.lit("/messages"))
+    score = pl.col("score") if "score" in rows.columns else pl.lit(1.0)
+    said = rows.select(rule=pl.lit(rule), example="id", action=pl.lit("drop"), field=field, says="says", score=score)
+    return suggested(said, applied=applied)
+
+
 def drops(
     rule: str, place: str, suspects: pl.DataFrame, says: pl.Expr, judge: Callable[[list[Any]], str | None]
 ) -> pl.DataFrame:
     """Say that the suspects go; a conversation only where its turns, looked at one by one, give a reason."""
-    field = pl.when(pl.col("messages").is_null()).then(pl.lit(place)).otherwise(pl.lit("/messages"))
     chats = {
         messages: judge(orjson.loads(messages)) for messages in suspects["messages"].drop_nulls().unique().to_list()
     }
@@ -106,11 +116,7 @@ def drops(
         .then(says)
         .otherwise(pl.col("messages").replace_strict(chats, default=None, return_dtype=pl.String))
     )
-    return (
-        suspects.with_columns(reason=reason)
-        .filter(pl.col("reason").is_not_null())
-        .select(rule=pl.lit(rule), example="id", action=pl.lit("drop"), field=field, says="reason", score=pl.lit(1.0))
-    )
+    return dropped(rule, suspects.with_columns(says=reason).filter(pl.col("says").is_not_null()), place)
 
 
 def doubts(
@@ -120,12 +126,6 @@ def doubts(
 
     `suspects` has `id`, `messages` and `text`; `judge` gives a reason and a score for a text, or None for a good one.
     """
-    verdicts = {text: verdict for text in suspects["text"].unique().to_list() if (verdict := judge(text))}
-    said = [
-        (rule, example, "drop", "/text" if messages is None else "/messages", *verdicts[text])
-        for example, messages, text in suspects.select("id", "messages", "text").iter_rows()
-        if text in verdicts
-    ]
-    columns = ("rule", "example", "action", "field", "says", "score")
-    found = pl.DataFrame(said, schema={name: model.FINDINGS[name] for name in columns}, orient="row")
-    return suggested(found, applied=applied)
+    verdicts = [(text, *verdict) for text in suspects["text"].unique().to_list() if (verdict := judge(text))]
+    said = pl.DataFrame(verdicts, schema={"text": pl.String, "says": pl.String, "score": pl.Float64}, orient="row")
+    return dropped(rule, suspects.join(said, on="text", maintain_order="left"), applied=applied)

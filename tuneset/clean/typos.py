@@ -9,10 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import polars as pl
 
-from tuneset.clean import dictionary
-from tuneset.clean.misspelt import LEAST, misspelt
 from tuneset.clean.say import edits, suggested, words
-from tuneset.clean.word_counts import (
+from tuneset.spelling import dictionary
+from tuneset.spelling.misspelt import LEAST, misspelt
+from tuneset.spelling.word_counts import (
     ABBREVIATED,
     APOSTROPHE,
     CLOSING,

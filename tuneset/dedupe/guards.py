@@ -27,6 +27,7 @@ SAYS = {
     "name": "another name",
     "negation": "a negation",
     "person": "another person",
+    "member": "another room, colour, direction or relative",
     "opposite": "the opposite",
     "order": "another order of words",
     "word": "another word",
@@ -39,8 +40,8 @@ OPTIONAL = {"number": {"1", "once", "single"}, "person": {"you", "we"}}
 def differences(examples: pl.DataFrame, found: near.Pairs, *, wording: bool = False) -> pl.Series:
     """Say for each pair what keeps it from being merged: "" or "; but another number or id, another label".
 
-    Always: a number (in digits or words), a date, a unit, a name, a negation, a person, an opposite (send, receive) or
-    the label is another one. With `wording`, for texts that are nearly the same letter by letter: any other word, too.
+    Always: a number (in digits or words), a date, a unit, a name, a negation, a person, an opposite (send, receive), a
+    room, a colour, a direction, a relative or the label is another one. With `wording`, for texts that are nearly the same letter by letter: any other word, too.
     What is left then are case, punctuation, articles and courtesies, the plural s, spellings of one word, and slips:
     one letter missing, added, exchanged or swapped with the next in a word of five letters or more that is no English
     word, is seldom in these examples, and is meant to be a frequent one.

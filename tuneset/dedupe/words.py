@@ -1,4 +1,4 @@
-"""Words by what they do to a meaning: numbers, dates, units, negations, persons, opposites, names, and fillers."""
+"""Words by what they do to a meaning: numbers, dates, units, negations, persons, opposites, kinds, names, and fillers."""
 
 from __future__ import annotations
 
@@ -213,6 +213,77 @@ she: she her hers herself
 we: we us our ours ourselves
 they: they them their theirs themselves
 """
+# Small closed kinds whose members mean other things and are placed side by side by models: rooms, colours, points of the
+# compass, relatives. Dates are a kind of their own.
+_MEMBERS = """
+bedroom: bedroom
+living room: living livingroom lounge parlour parlor
+dining room: dining diningroom
+bathroom: bathroom washroom restroom toilet bath shower
+hall: hall hallway corridor
+kitchen: kitchen
+garage: garage
+basement: basement cellar
+attic: attic loft
+balcony: balcony
+terrace: terrace patio porch
+garden: garden yard backyard
+nursery: nursery
+office: office
+upstairs: upstairs
+downstairs: downstairs
+red: red
+blue: blue
+green: green
+yellow: yellow
+orange: orange
+purple: purple violet
+pink: pink
+brown: brown
+black: black
+white: white
+gray: gray grey
+silver: silver
+gold: gold golden
+north: north northern
+south: south southern
+east: east eastern
+west: west western
+mother: mother mom mum mommy mummy mama
+father: father dad daddy papa
+brother: brother
+sister: sister
+son: son
+daughter: daughter
+husband: husband
+wife: wife
+uncle: uncle
+aunt: aunt auntie
+cousin: cousin
+nephew: nephew
+niece: niece
+grandmother: grandmother grandma granny
+grandfather: grandfather grandpa
+"""
+_OTHER_MEMBERS = """
+kitchen: küche cuisine cocina cozinha cucina keuken
+bedroom: schlafzimmer dormitorio slaapkamer
+living room: wohnzimmer salon salón soggiorno woonkamer
+bathroom: bad badezimmer baño banheiro bagno badkamer
+garden: garten jardin jardín jardim giardino tuin
+red: rot rote roten roter rotes rouge rouges rojo roja vermelho vermelha rosso rossa rood rode
+blue: blau blaue blauen blauer blaues bleu bleue azul blu blauw blauwe
+green: grün grüne grünen grüner grünes vert verte verde groen groene
+yellow: gelb gelbe gelben gelber gelbes jaune amarillo amarilla amarelo amarela giallo gialla geel gele
+black: schwarz schwarze schwarzen schwarzer schwarzes noir noire negro negra preto preta nero nera zwart zwarte
+white: weiß weiße weißen weißer weißes blanc blanche blanco blanca branco branca bianco bianca wit witte
+mother: mutter mère madre mãe moeder
+father: vater père padre pai vader
+brother: bruder frère hermano irmão fratello broer
+sister: schwester soeur sœur hermana irmã sorella zus
+son: sohn fils hijo filho figlio zoon
+daughter: tochter fille hija filha figlia dochter
+"""
 _OPPOSITES = """
 on|off; in|out; from|to; up|down; before|after; with|without; inside|outside; above over|below under; left|right
 send|receive; buy|sell; open|close; start begin resume|stop end pause cancel; next|last previous; add|remove delete
@@ -257,7 +328,7 @@ NAMES = _words("""
     paris prague rome seattle seoul shanghai stockholm sydney texas tokyo toronto vienna zurich
     """)
 
-KINDS = ("number", "date", "unit", "negation", "person", "name")
+KINDS = ("number", "date", "unit", "negation", "person", "member", "name")
 
 
 def _valued(lines: str) -> dict[str, str]:
@@ -265,21 +336,31 @@ def _valued(lines: str) -> dict[str, str]:
     return {word: value for value, words in pairs for word in words.split()}
 
 
-def _kinds(numbers: str, dates: str, units: str, negations: str, persons: str) -> dict[str, tuple[str, str]]:
+def _kinds(**kinds: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Map each word to its kind and its value; a word of two kinds has the first."""
-    named = (
-        ("number", _valued(numbers)),
-        ("negation", dict.fromkeys(negations.split(), "not")),
-        ("date", {word: word for word in dates.split()}),
-        ("unit", {word: word for word in units.split()}),
-        ("person", _valued(persons) if persons else {}),
-        ("name", {word: word for word in NAMES}),
-    )
-    return {word: (kind, value) for kind, words in reversed(named) for word, value in words.items()}
+    named = {"name": dict(zip(NAMES, NAMES, strict=True))} | dict(reversed(kinds.items()))
+    return {word: (kind, value) for kind, values in named.items() for word, value in values.items()}
 
 
-ENGLISH_KINDS: Mapping[str, tuple[str, str]] = _kinds(_NUMBERS, _DATES, _UNITS, _NEGATIONS, _PERSONS)
-OTHER_KINDS: Mapping[str, tuple[str, str]] = _kinds(_OTHER_NUMBERS, _OTHER_DATES, _OTHER_UNITS, _OTHER_NEGATIONS, "")
+def _themselves(words: str) -> dict[str, str]:
+    return {word: word for word in words.split()}
+
+
+ENGLISH_KINDS: Mapping[str, tuple[str, str]] = _kinds(
+    number=_valued(_NUMBERS),
+    negation=dict.fromkeys(_NEGATIONS.split(), "not"),
+    date=_themselves(_DATES),
+    unit=_themselves(_UNITS),
+    person=_valued(_PERSONS),
+    member=_valued(_MEMBERS),
+)
+OTHER_KINDS: Mapping[str, tuple[str, str]] = _kinds(
+    number=_valued(_OTHER_NUMBERS),
+    negation=dict.fromkeys(_OTHER_NEGATIONS.split(), "not"),
+    date=_themselves(_OTHER_DATES),
+    unit=_themselves(_OTHER_UNITS),
+    member=_valued(_OTHER_MEMBERS),
+)
 
 # Words of other languages that end in s and look like an English plural ("sans", "mars").
 AS_THEY_ARE = NO_PLURAL | {word for word, (kind, _) in OTHER_KINDS.items() if kind not in ("unit", "name")}

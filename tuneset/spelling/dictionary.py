@@ -64,7 +64,7 @@ def load(name: str, language: str) -> Dictionary:
 
 
 def _lines(name: str) -> list[str]:
-    text = resources.files("tuneset.clean").joinpath(name).read_text(encoding="utf-8")
+    text = resources.files("tuneset.spelling").joinpath(name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tuneset.clean.spelling import EDITS, LONGEST, neighbours
-from tuneset.clean.word_counts import CAPITALS, END, LOWER, START, TITLE, UNKNOWN, Words, read
+from tuneset.spelling.neighbours import EDITS, LONGEST, neighbours
+from tuneset.spelling.word_counts import CAPITALS, END, LOWER, START, TITLE, UNKNOWN, Words, read
 
 if TYPE_CHECKING:
-    from tuneset.clean.dictionary import Dictionary
+    from tuneset.spelling.dictionary import Dictionary
 
 MOST_FAMILIAR = 30_000  # words of a dictionary that somebody may have meant; the set's own come on top
 OWN = 3  # times a word must stand in the set to be one that somebody may have meant
@@ -91,7 +91,7 @@ def misspelt(texts: pl.Series, dictionary: Dictionary, guarded: frozenset[str] =
 
     Texts in another language than the dictionary's give nothing; names, and words that are `guarded`, are left alone.
 
-    >>> from tuneset.clean.dictionary import load
+    >>> from tuneset.spelling.dictionary import load
     >>> said = misspelt(pl.Series(["I recieve mail", "did you receive it"]), load("symspell", "en"))
     >>> said.select("word", "meant").rows()
     [('recieve', 'receive')]
