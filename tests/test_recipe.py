@@ -20,8 +20,13 @@ def test_a_filled_recipe_names_every_step_with_every_parameter():
     assert full.dedupe.model_extra["near-duplicate"] == written
 
 
-def test_what_is_written_is_read_back_the_same(tmp_path):
-    full = recipe.filled(Recipe(sources=[recipe.Source(paths=["a.csv"], text='in "q"', labels=["ü"])]))
+@pytest.mark.parametrize(
+    "source",
+    [recipe.Source(paths=["a.csv"], text='in "q"', labels=["ü"]), recipe.Source(kind="table", name="t"), None],
+    ids=["a file", "a table", "nothing"],
+)
+def test_what_is_written_is_read_back_the_same(tmp_path, source):
+    full = recipe.filled(Recipe(sources=[source] if source else []))
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(full), encoding="utf-8")
     assert recipe.read(path) == full

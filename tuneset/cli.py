@@ -24,6 +24,10 @@ STAGE_OF = {
     "rethreshold": "look and decide",
     "findings": "look and decide",
     "typos": "look and decide",
+    "labels": "judge and choose",
+    "select": "judge and choose",
+    "score": "judge and choose",
+    "compare": "judge and choose",
     "decide": "look and decide",
     "explain": "look and decide",
 }
@@ -143,6 +147,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @shape
 @click.option("--previous", type=click.Path(), metavar="RUN", help="Keep the sides that another run decided.")
 @click.option("--against", multiple=True, metavar="FILE", help="Flag examples that stand in it, such as a benchmark.")
+@click.option("--target", multiple=True, metavar="FILE", help="Live inquiries that the set should look like.")
+@click.option("--embedder", metavar="MODEL", help="A model that knows what texts mean: folder, Hub name or URL.")
 @click.option("--resplit", is_flag=True, help="Draw the split anew instead of keeping it.")
 @as_json
 def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -157,7 +163,7 @@ def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
         dataset = run.prepare(source, watch=watch, **options)
     summary = dataset.summary
     terminal.closing(dataset, summary, as_json=as_json)
-    if summary["verdict"]["level"] == "not-ready":
+    if not summary["gate"]["passed"]:
         sys.exit(1)
 
 
@@ -236,6 +242,54 @@ def decide(run: str, finding: str, verdict: Any, as_json: bool, **options: Any) 
     from tuneset import Dataset, terminal
 
     terminal.decided(Dataset.open(run).decide(finding, verdict, **options), run, as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@as_json
+def labels(run: str, as_json: bool) -> None:
+    """Draft RUN/labels.md: what each label means, to be edited by people."""
+    from tuneset import Dataset, terminal
+
+    terminal.guided(Dataset.open(run).labels(), run, as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--rows", type=click.IntRange(min=1), required=True, help="How many train rows to choose.")
+@click.option("--out", type=click.Path(), help="The file to write (RUN/train-ROWS.jsonl).")
+@as_json
+def select(run: str, rows: int, out: str | None, as_json: bool) -> None:
+    """Choose the train rows of RUN that stand for the others best."""
+    from tuneset import Dataset, terminal
+
+    terminal.selected(Dataset.open(run).select(rows, out=out), as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.argument("predictions", type=click.Path())
+@click.option("--baseline", type=click.Path(), metavar="FILE", help="Answers of another model, to compare with.")
+@as_json
+def score(run: str, predictions: str, as_json: bool, **options: Any) -> None:
+    """Score a model's answers to the validation inquiries of RUN.
+
+    PREDICTIONS has a line for each line of validation.jsonl, in its order or with its id.
+    """
+    from tuneset import Dataset, terminal
+
+    terminal.scored(Dataset.open(run).score(predictions, **options), as_json=as_json)
+
+
+@main.command()
+@click.argument("before", type=click.Path())
+@click.argument("now", type=click.Path())
+@as_json
+def compare(before: str, now: str, as_json: bool) -> None:
+    """Say what became more, less, better or worse from run BEFORE to run NOW."""
+    from tuneset import Dataset, terminal
+
+    terminal.compared(Dataset.open(now).compare(before), as_json=as_json)
 
 
 @main.command()

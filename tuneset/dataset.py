@@ -14,11 +14,12 @@ import polars as pl
 from tuneset import model, recipe
 from tuneset.apply import EDITABLE, fates, settle
 from tuneset.errors import RecipeError, RunError, unknown
-from tuneset.folder import Folder
+from tuneset.folder import Folder, whole, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tuneset.judge.judging import Seen
     from tuneset.recipe import Recipe
     from tuneset.run import Event
 
@@ -66,6 +67,12 @@ class Dataset:
         """The report: one HTML file that needs no network."""
         return self.path / "report.html"
 
+    def _repr_html_(self) -> str:
+        """Show verdict, counts and next actions in a notebook."""
+        from tuneset.report.page import snippet  # noqa: PLC0415
+
+        return snippet(self.summary)
+
     @property
     def recipe(self) -> Recipe:
         """The recipe of the run, every default filled in."""
@@ -76,7 +83,7 @@ class Dataset:
 
         `side`: train, validation or test; all of them where it is left out.
         """
-        kept, sides = self.folder.table("split", "examples"), self.folder.table("split", "split")
+        kept, sides = self.folder.table("format", "examples"), self.folder.table("split", "split")
         if kept is None or sides is None:
             raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
         placed = kept.join(sides.select("id", "side"), on="id", how="left").sort("id")
@@ -172,10 +179,80 @@ class Dataset:
 
     def fates(self) -> pl.DataFrame:
         """Say for each example that came in whether it was kept, dropped or merged: `id`, `fate`, `rule`, `says`, `twin`."""
-        everything, kept = self.folder.table("get", "examples"), self.folder.table("split", "examples")
+        everything, kept = self.folder.table("get", "examples"), self.folder.table("format", "examples")
         if everything is None or kept is None:
             raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
         return fates(everything, settle(self.folder.findings(), self.folder.decisions()), kept["id"])
+
+    def labels(self) -> Path:
+        """Draft `labels.md`: a definition, examples and counterexamples for each label that the file lacks.
+
+        What people wrote in it stays. Returns its path. Raises RunError where the run has no labels.
+        """
+        from tuneset.judge import guide, view  # noqa: PLC0415
+
+        looked = self._looked().examples
+        columns = view.labels(looked)
+        if not columns:
+            raise RunError("this run has no label columns", str(self.path), "tuneset prepare INPUT --label COLUMN")
+        path = self.path / "labels.md"
+        drafted = guide.drafted(view.view(looked), columns, guide.read(path))
+        write(path, guide.written(drafted).encode())
+        return path
+
+    def select(self, rows: int, *, out: str | Path | None = None) -> dict[str, Any]:
+        """Choose the train examples that stand for the others best, and write them as the target reads them.
+
+        Facility location within each label. Returns what a random draw of as many would have covered besides. `out`:
+        the file, `train-ROWS.jsonl` in the run folder where not given.
+        """
+        from tuneset.judge.select import selected  # noqa: PLC0415
+        from tuneset.targets import chat  # noqa: PLC0415
+
+        chosen, facts = selected(self._looked().examples, rows, self.recipe.judge.seed)
+        path = Path(out) if out else self.path / f"train-{rows}.jsonl"
+        examples = self.examples("train").join(chosen.select("id"), on="id", how="semi", maintain_order="left")
+        with whole(path) as passing:
+            chat.write(chat.lines(examples, self.recipe.task.system), passing)
+        return facts | {"file": str(path)}
+
+    def score(self, predictions: str | Path, *, baseline: str | Path | None = None) -> dict[str, Any]:
+        """Score a model's answers to the validation examples, beside those of `baseline` and of simple ways to answer.
+
+        A small classifier that learned the train side answers them too, where the whole set is small enough to be judged.
+        Raises RunError where the run has no labels or no validation side.
+        """
+        from tuneset.judge import score, view  # noqa: PLC0415
+
+        truth, train = self.examples("validation"), self.examples("train")
+        if truth.is_empty() or truth["labels"].null_count():
+            raise RunError(
+                "there are no labelled validation examples to score", str(self.path), "tuneset prepare --help"
+            )
+        looked = self._looked()
+        all_of_it = looked.facts["rows"] == looked.facts["of"]
+        seen = looked.examples.sort("id")
+        surrogate = score.surrogate_answers(view.view(seen), view.labels(seen)) if all_of_it else None
+        answers, others = (
+            None if path is None else score.read_predictions(Path(path), truth) for path in (predictions, baseline)
+        )
+        return score.score(truth, answers or [], baseline=others, train=train, surrogate=surrogate)
+
+    def compare(self, earlier: str | Path | Dataset) -> dict[str, Any]:
+        """Say what became more, less, better or worse since another run: `rows` of figures, and a sentence."""
+        from tuneset.report.compare import compare  # noqa: PLC0415
+
+        before = earlier if isinstance(earlier, Dataset) else Dataset.open(earlier)
+        return compare(before.summary, self.summary, before.examples()["id"], self.examples()["id"])
+
+    def _looked(self) -> Seen:
+        """Return what the stage `judge` looks at, once more."""
+        from tuneset.judge import judging  # noqa: PLC0415
+
+        kept, sides = self.folder.table("judge", "examples"), self.folder.table("split", "split")
+        if kept is None or sides is None:
+            raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
+        return judging.seen(kept, sides, self.recipe.judge)
 
     def _checked_verdict(self, verdict: str, after: str | None, finding: dict[str, Any]) -> str:
         """Refuse an answer that could not be carried out."""

@@ -9,6 +9,7 @@ import polars as pl
 from tuneset import __version__
 from tuneset.apply import fates, settle
 from tuneset.folder import SIDES, to_json, whole, write
+from tuneset.judge.layout import points
 from tuneset.recipe import STAGES
 from tuneset.report.page import render
 from tuneset.report.summary import summarise
@@ -26,7 +27,7 @@ def finish(context: Context) -> dict[str, Any]:
     _write_dropped(context, everything, became)
     summary = summarise(context, settled, became)
     write(context.folder.inside / "report.json", to_json(summary))
-    write(context.folder.path / "report.html", render(summary).encode())
+    write(context.folder.path / "report.html", render(_with_map(context, summary, settled)).encode())
     return {
         "versions": summary["versions"],
         "seed": context.recipe.split.seed,
@@ -34,6 +35,20 @@ def finish(context: Context) -> dict[str, Any]:
         "sides": {side: summary["sides"][side] for side in SIDES},
         "tuneset": __version__,
     }
+
+
+def _with_map(context: Context, summary: dict[str, Any], settled: pl.DataFrame) -> dict[str, Any]:
+    """Add the map of the examples, with their texts, which only the page needs."""
+    spots, sides = context.before["judge"].tables["map"], context.before["split"].tables["split"]
+    waiting = settled.filter(pl.col("state") == "waiting").sort("score", descending=True, nulls_last=True)
+    examples = context.before["format"].examples.join(sides.select("id", "side"), on="id", how="left")
+    shown = points(
+        spots,
+        examples,
+        waiting.select("example", "rule"),
+        context.recipe.sources[0].labels,
+    )
+    return summary | {"judge": summary["judge"] | {"map": shown}}
 
 
 def _write_dropped(context: Context, everything: pl.DataFrame, became: pl.DataFrame) -> None:

@@ -90,6 +90,26 @@ class Split(Part):
         return self
 
 
+class Judge(Steps):
+    """What judging looks with, and at how much of the set; the steps behind it share all of this."""
+
+    model: str = ""  # an embedding model: a folder, a name on the Hub, or the URL of a server
+    checksum: str = ""  # what its files must be
+    embed_rows: Annotated[int, Field(ge=0)] = 20_000  # beyond so many examples n-grams: they are then 2 points behind
+    rows: Annotated[int, Field(ge=1)] = 50_000  # beyond so many examples a drawn sample is judged
+    target: list[str] = []  # files of live inquiries that the set should look like
+    shares: dict[str, Annotated[float, Field(ge=0)]] = {}  # or the share that each label has there
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+
+
+class Gate(Part):
+    """What fails a run (exit code 1): a verdict, or figures of `report.json` by their path."""
+
+    verdict: Literal["not-ready", "look", "never"] = "not-ready"  # this verdict or a worse one
+    least: dict[str, float] = {}
+    most: dict[str, float] = {}
+
+
 class Format(Part):
     """Which trainer or platform the files are for."""
 
@@ -104,8 +124,9 @@ class Recipe(Part):
     clean: Steps = Steps()
     dedupe: Steps = Steps()
     split: Split = Split()
-    judge: Steps = Steps()
+    judge: Judge = Judge()
     format: Format = Format()
+    gate: Gate = Gate()
 
     def steps(self, stage: str, where: str = "recipe.toml", beside: Path | None = None) -> list[step.Step]:
         """Build the steps of a stage, in the recipe's order; `where` and `beside` are those of `parse`."""
@@ -138,8 +159,6 @@ def steps() -> dict[str, type[step.Step]]:
 
 def default_steps(stage: str) -> list[str]:
     """Name a stage's own steps, in order."""
-    if stage == "judge":  # comes with the audit of labels, relevance, diversity, representativeness and size
-        return []
     return [each.rule for each in importlib.import_module(f"tuneset.{stage}").STEPS]
 
 
@@ -230,6 +249,10 @@ def parse(values: Mapping[str, Any], where: str, *, beside: Path | None = None) 
 def to_toml(recipe: Recipe) -> str:
     """Write a recipe with each step's sentence above it, so that the file explains itself."""
     values = recipe.model_dump(exclude_none=True)
+    values = {
+        "sources": values.pop("sources"),
+        **values,
+    }  # a short list is written in one line, and must not stand below a table
     head = "# The recipe of this run, every default filled in. Edit it, then run: tuneset prepare <this folder>\n"
     blocks = [head]
     for name, part in values.items():

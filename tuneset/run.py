@@ -60,6 +60,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     seed: int | None = None,
     previous: str | Path | None = None,
     against: str | Path | Sequence[str | Path] | None = None,
+    target: str | Path | Sequence[str | Path] | None = None,
+    embedder: str | Path | None = None,
     threshold: float | None = None,
     resplit: bool = False,
     watch: Callable[[Event], None] = lambda _: None,
@@ -70,7 +72,9 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     list of dicts), a recipe (`*.toml`), or a run folder, which is resumed or brought up to date.
     `out`: the run folder, `SOURCE-tuneset` beside the source where not given. What is left out is guessed, and said.
     Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew. `against`: files that no
-    example may stand in, such as a benchmark. `threshold`: how alike near-duplicates are (0.7).
+    example may stand in, such as a benchmark. `target`: files of live inquiries that the set should look like.
+    `embedder`: a model (folder, Hub name or URL) that judges what texts mean and finds duplicates in other words.
+    `threshold`: how alike near-duplicates are (0.7).
 
     Raises TunesetError where the source cannot be used at all; bad rows are findings.
 
@@ -91,6 +95,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         seed=seed,
         previous=previous,
         against=against,
+        target=target,
+        embedder=embedder,
         threshold=threshold,
     )
     try:
@@ -161,6 +167,7 @@ class Job(NamedTuple):
 def _given(**options: Any) -> dict[str, dict[str, Any]]:
     """Sort the options by the part of the recipe that they change."""
     take = options.get
+    embedder = str(take("embedder")) if take("embedder") else None
     return {
         "task": {"system": take("system"), "answer": take("answer")},
         "source": {"text": take("text"), "labels": _listed(take("label")), "groups": _listed(take("group"))},
@@ -171,9 +178,11 @@ def _given(**options: Any) -> dict[str, dict[str, Any]]:
             "seed": take("seed"),
             "previous": str(take("previous")) if take("previous") else None,
         },
+        "judge": {"target": _listed(take("target")), "model": embedder},
         "dedupe": {
             "contamination": {"against": _listed(take("against"))},
             "near-duplicate": {"threshold": take("threshold")},
+            "semantic-duplicate": {"model": embedder},
         },
     }
 
@@ -262,7 +271,7 @@ def _listed(value: str | Path | Sequence[str | Path] | None) -> list[str] | None
 def _changed(planned: Recipe, given: dict[str, dict[str, Any]], file: Path) -> Recipe:
     """Put what was given on the command line over the recipe, which is that of `file`."""
     values = planned.model_dump()
-    for part in ("task", "source", "split"):
+    for part in ("task", "source", "split", "judge"):
         stated = {key: value for key, value in given[part].items() if value is not None}
         for changed in values["sources"] if part == "source" else [values[part]]:
             changed.update(stated)

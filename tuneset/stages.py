@@ -163,6 +163,7 @@ def depends_on(stage: str, context: Context) -> Any:
     heeded = [] if stage in ("format", "check") else _decided(stage, context).rows()
     asked = context.recipe.steps(stage) if stage in STAGES_WITH_STEPS else []
     beside = [path for each in asked for path in getattr(each, "reads", ())]
+    beside += context.recipe.judge.target if stage == "judge" else []
     read = [file_hash(path) for path in (sources.expand(beside) if beside else [])]
     return [values[part] for part in parts.get(stage, (stage, "task"))], heeded, read
 
@@ -205,7 +206,18 @@ def dedupe(context: Context) -> Outcome:
 
 def judge(context: Context) -> Outcome:
     """Say how good the set is; whatever learns, learns from the train side only."""
-    return _walk(context, "judge", context.before["split"].examples)
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  with the imports of judging, which few commands need
+
+    from tuneset.judge import judging  # noqa: PLC0415
+
+    split, spec = context.before["split"], context.recipe.judge
+    with threadpool_limits(1):  # sums over two threads differ in their last digits from sums over one
+        looked = judging.seen(split.examples, split.tables["split"], spec, judging.live(spec.target))
+        walked = _walk(context, "judge", looked.examples)
+        looked = looked._replace(examples=walked.examples)
+        facts, spots = judging.figures(looked, walked.findings, spec), judging.places(looked, spec)
+    examples = context.apply(split.examples, walked.findings)
+    return Outcome(examples, walked.findings, walked.facts | {"judged": facts}, {"map": spots})
 
 
 def _walk(context: Context, stage: str, examples: pl.DataFrame) -> Outcome:
@@ -507,7 +519,7 @@ def says(stage: str, outcome: Outcome, rows_before: int) -> str:
     if stage == "split":
         return " · ".join(f"{rows:,} {side}" for side, rows in facts["sides"].items() if rows or side != "test")
     if stage == "judge":
-        return "not in this version: labels, relevance, diversity, size"
+        return _judged(facts["judged"], outcome.findings["example"].n_unique())
     if stage == "format":
         return ", ".join(facts["files"])
     if stage == "check":
@@ -524,3 +536,13 @@ def says(stage: str, outcome: Outcome, rows_before: int) -> str:
         "to look at": outcome.findings.filter((pl.col("when") == "on-accept") | (pl.col("action") == "none")).height,
     }
     return " · ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
+
+
+def _judged(judged: Mapping[str, Any], flagged: int) -> str:
+    if "words" in judged:
+        return str(judged["words"])
+    right = (((judged["size"] or {}).get("sides") or {}).get("validation") or {}).get("accuracy")
+    told = [f"{flagged:,} to look at" if flagged else "nothing to look at"]
+    told += [f"a small classifier is right on {right:.0%} of validation"] if right is not None else []
+    told += [f"a sample of {judged['rows']:,}"] if judged["rows"] < judged["of"] else []
+    return " · ".join(told)

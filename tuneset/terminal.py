@@ -156,7 +156,8 @@ def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:
     balance = summary["balance"]
     kept = f"{balance['in']:,} in = {balance['kept']:,} kept + {balance['dropped']:,} dropped + {balance['merged']:,} merged"
     known = (_leaks(summary["certificate"]), (summary["uncertainty"] or {}).get("words"))
-    for sentence in (*summary["verdict"]["reasons"], kept, *known):
+    gate = [f"The gate is closed: {words}" for words in summary["gate"]["failed"] if "verdict" not in words]
+    for sentence in (*summary["verdict"]["reasons"], *gate, kept, *known):
         if sentence:
             _say(screen, " " * 4, plain(sentence, 400))
 
@@ -250,6 +251,63 @@ def decided(decision: Mapping[str, Any], run: str, *, as_json: bool) -> None:
         return
     said = f"  {decision['verdict']} noted for {decision['finding'][:8]}. To apply it: tuneset prepare {run}"
     _say_whole(console(), Text(said))
+
+
+def guided(path: Path, run: str, *, as_json: bool) -> None:
+    """Say where the labels' definitions are and who reads them."""
+    if as_json:
+        print_json({"file": str(path)})
+        return
+    screen = console()
+    _say_whole(screen, Text.assemble("  ", (str(path), "cyan"), " has an entry for each label."))
+    _say(screen, "  ", Text(f"Say what each means, then: tuneset prepare {run}", style="dim"))
+
+
+def selected(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Say what was chosen, and what as many rows drawn at random would have covered."""
+    if as_json:
+        print_json(facts)
+        return
+    screen = console()
+    _say(screen, "  ", plain(facts["words"], 400))
+    _say_whole(screen, Text.assemble("  Written: ", (facts["file"], "cyan")))
+
+
+def scored(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print whether it was worth it, each column's figures, and how the answers compare with simpler ones."""
+    if as_json:
+        print_json(facts)
+        return
+    screen = console()
+    _say(screen, "  ", plain(facts["words"], 600))
+    rows = [(each["column"], *(_between(each[key]) for key in ("accuracy", "f1"))) for each in facts["columns"]]
+    screen.print(Padding(_rows(("", "accuracy", "macro F1"), rows, 3), (1, 0, 1, 2)))
+    for each in facts["against"]:
+        _say(screen, "  ", plain(each["words"], 300))
+
+
+def _between(figure: Mapping[str, float]) -> str:
+    """Write a figure with its interval."""
+    value = figure.get("value", figure.get("accuracy", 0.0))
+    return f"{value:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def compared(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what differs between two runs, and how many figures are the same."""
+    if as_json:
+        print_json(facts)
+        return
+    screen, changed = console(), [row for row in facts["rows"] if row["before"] != row["now"]]
+    _say(screen, "  ", plain(facts["words"], 400))
+    rows = [(row["what"], _figure(row["before"]), _figure(row["now"])) for row in changed]
+    if rows:
+        screen.print(Padding(_rows(("", "before", "now"), rows, 3), (1, 0, 1, 2)))
+    same = len(facts["rows"]) - len(changed)
+    _say(screen, "  ", Text(f"{counted(same, 'figure')} the same.", style="dim"))
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def explained(pages: Sequence[Mapping[str, str]], checks: Sequence[Mapping[str, str]] = (), *, as_json: bool) -> None:

@@ -145,7 +145,7 @@ def _others(paths: tuple[str, ...], text: str) -> pl.DataFrame:
     for path in paths:
         row, file = (pl.col("origin").str.json_path_match(f"$.{name}") for name in ("row", "file"))
         place = pl.format("row {} of {}", row.fill_null("?"), file.fill_null(Path(path).name))
-        said.append(sources.read(path, text=text or None).examples.select("text", place=place))
+        said.append(sources.read(path, text=text or None, labelled=False).examples.select("text", place=place))
     return pl.concat(said).filter(pl.col("text").is_not_null())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,13 @@ import orjson
 import polars as pl
 
 from tuneset import __version__
-from tuneset.folder import SIDES, hash_of
+from tuneset.folder import SIDES, Folder, hash_of
+from tuneset.judge import guide
 from tuneset.recipe import STAGES, check_pages, explain
-from tuneset.report.page import counted
+from tuneset.report.clusters import clusters
+from tuneset.report.compare import compare
+from tuneset.report.gate import gate
+from tuneset.report.verdict import OFF, actions, verdict
 from tuneset.stages import says
 
 if TYPE_CHECKING:
@@ -22,16 +27,6 @@ if TYPE_CHECKING:
 
 WORST = 5  # findings shown of each rule
 TWINS = 3  # twins shown of each finding
-OFF = 0.03  # a class this far from the wanted share is named
-RARE = 5  # examples of a label value
-FEW_ROWS = 100  # fewer examples than this are a start at best (see docs/steps.md, size)
-NOT_JUDGED = (
-    ("labels", "whether each label is right: twins with conflicting labels are found, single wrong labels are not"),
-    ("relevance", "whether every example belongs to the task"),
-    ("diversity", "whether the texts are varied enough"),
-    ("representativeness", "whether the set looks like what the model will meet"),
-    ("size", "whether more examples would help"),
-)
 
 
 def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> dict[str, Any]:
@@ -50,11 +45,15 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
         "sides": facts["split"]["sides"],
         "stages": _stages(context, settled, fates),
         "rules": _rules(context, settled),
+        "clusters": clusters(
+            context.before["get"].examples, settled.filter(pl.col("state") != "overruled"), kept["id"]
+        ),
         "labels": _labels(placed, context),
         "lengths": _lengths(kept),
         "tokens": facts["check"]["tokens"],
         "split": _split(context),
         "certificate": facts["split"]["certificate"],
+        "judge": _judge(context),
         "check": {
             "target": facts["check"]["target"],
             "lines": facts["check"]["lines"],
@@ -69,8 +68,10 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
         "recipe_hash": hash_of(context.recipe.model_dump()),
         "versions": {"tuneset": __version__, "polars": pl.__version__, "numpy": np.__version__},
     }
-    summary["verdict"] = _verdict(summary)
-    summary["next"] = _next(summary, str(context.folder.path))
+    summary["compared"] = _compared(context, summary, kept["id"])
+    summary["verdict"] = verdict(summary)
+    summary["next"] = actions(summary, str(context.folder.path))
+    summary["gate"] = gate(summary, context.recipe.gate)
     return summary
 
 
@@ -231,13 +232,64 @@ def _uncertainty(rows: int) -> dict[str, Any] | None:
 
 
 def _not_judged(context: Context) -> list[dict[str, str]]:
-    later = [{"what": what, "why": f"This version does not judge {why}."} for what, why in NOT_JUDGED]
+    judged = context.before["judge"].facts["judged"]
+    missing = [{"what": what, "why": why} for what, (why, known) in _unjudged(judged).items() if not known]
     skipped = [
         {"what": rule, "why": f"Does not apply to the task {context.recipe.task.kind!r}."}
         for stage in STAGES
         for rule in context.before[stage].facts.get("skipped", [])
     ]
-    return skipped + later
+    return skipped + missing
+
+
+def _judge(context: Context) -> dict[str, Any]:
+    """Return what judging said, with the texts that it speaks of and what people wrote that labels mean."""
+    judged = context.before["judge"].facts["judged"]
+    known = guide.read(context.folder.path / "labels.md")
+    columns = [_with_definitions(column, known.get(column["column"], {})) for column in judged.get("labels") or []]
+    relevance, diversity = (judged.get(part) or {} for part in ("relevance", "diversity"))
+    shown = [
+        *(id_ for column in columns for pair in column["confused"] for id_ in pair["examples"]),
+        *(id_ for cluster in relevance.get("clusters", []) for id_ in cluster["examples"]),
+        *(row[key] for row in diversity.get("redundant", []) for key in ("example", "twin")),
+    ]
+    examples = context.before["judge"].examples.select("id", "text", "label")
+    found = examples.filter(pl.col("id").is_in(pl.Series(shown, dtype=pl.String).implode()))
+    texts = {row["id"]: {"text": row["text"], "label": row["label"]} for row in found.sort("id").iter_rows(named=True)}
+    return judged | {"texts": texts} | ({"labels": columns} if "labels" in judged else {})
+
+
+def _with_definitions(column: dict[str, Any], known: Mapping[str, guide.Entry]) -> dict[str, Any]:
+    """Put beside labels that are taken for each other what people wrote that they mean; count who has a definition."""
+    means = {name: entry.means for name, entry in known.items() if entry.defined}
+    pairs = [pair | {"means": [means.get(pair["one"]), means.get(pair["other"])]} for pair in column["confused"]]
+    return column | {"confused": pairs, "defined": len(means)}
+
+
+def _compared(context: Context, summary: Mapping[str, Any], kept: pl.Series) -> dict[str, Any] | None:
+    """Compare with the run that the recipe names as the one before."""
+    named = context.recipe.split.previous
+    earlier = Folder(Path(named)) if named else None
+    if earlier is None or not (earlier.inside / "report.json").exists():
+        return None
+    before = orjson.loads((earlier.inside / "report.json").read_bytes())
+    ids = earlier.table("format", "examples")
+    return compare(before, summary, kept.clear() if ids is None else ids["id"], kept)
+
+
+def _unjudged(judged: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Say of each thing that is judged why it may not have been, and whether it was."""
+    few = judged.get("words")
+    return {
+        "labels": (few or "There are no label columns.", judged.get("labels")),
+        "relevance": (few or "Nothing could be said.", judged.get("relevance")),
+        "diversity": (few or "Nothing could be said.", judged.get("diversity")),
+        "representativeness": (
+            "Nobody said what the set should look like: --target FILE takes a sample of live inquiries.",
+            judged.get("representativeness"),
+        ),
+        "size": (few or "There are no label columns.", judged.get("size")),
+    }
 
 
 def _first(context: Context) -> Any:
@@ -246,186 +298,3 @@ def _first(context: Context) -> Any:
             with (context.folder.path / name).open("rb") as file:
                 return orjson.loads(file.readline())
     return None
-
-
-def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
-    wrong, doubts = _failures(summary), _doubts(summary)
-    if wrong:
-        return {"level": "not-ready", "words": "Not ready to train on yet.", "reasons": wrong + doubts}
-    if doubts:
-        return {"level": "look", "words": "Usable; worth a look first.", "reasons": doubts}
-    return {"level": "ready", "words": "Ready to train on.", "reasons": []}
-
-
-def _failures(summary: Mapping[str, Any]) -> list[str]:
-    """Say what makes a set unfit: nobody should train on it as it is."""
-    sides, kept = summary["sides"], summary["balance"]["kept"]
-    errors, across = summary["check"]["errors"], summary["certificate"]["pairs_across"]
-    wanted = summary["split"]["validation"] > 0
-    checks = [
-        (not kept, "No example is left."),
-        (kept and not sides["train"], "No example is on the train side."),
-        (
-            kept and wanted and not sides["validation"],
-            "No example is on the validation side: all of them are tied together, or there are too few.",
-        ),
-        (kept and errors, f"{counted(errors, 'problem')} would make the target refuse the files."),
-        (across, f"{counted(across, 'pair')} of near-duplicates across the sides of the split."),
-        (
-            kept and any(len(each["values"]) == 1 for each in summary["labels"][:1]),
-            "There is only one class: nothing to learn to tell apart.",
-        ),
-    ]
-    return [words for holds, words in checks if holds]
-
-
-def _doubts(summary: Mapping[str, Any]) -> list[str]:
-    """Say what a careful person would look at before training."""
-    waiting = {each["rule"]: each["waiting"] for each in summary["rules"]}
-    balance, split = summary["balance"], summary["split"]
-    rare = sum(value["rows"] < RARE for each in summary["labels"] for value in each["values"])
-    few = balance["kept"] if balance["kept"] < FEW_ROWS else 0
-    many = balance["dropped"] if balance["dropped"] * 10 > balance["in"] else 0
-    told = ("class", "") if summary["labels"] else ("kind", "of examples (by source, turns and length) ")
-    checks = [
-        (_stuck(summary), "example", "on the sides of an earlier run, which are not the shares that you ask for now."),
-        (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
-        (waiting.get("secret", 0), "example", "with a key, a token or a password."),
-        (waiting.get("contamination", 0), "example", "of another set that it must not hold."),
-        (few, "example", "in all: 100 are a start."),
-        (rare, "label value", f"with fewer than {RARE} examples."),
-        (split["uneven_classes"], told[0], f"{told[1]}more than 3 points off the wanted share, or on one side only."),
-        (
-            0 if split["validation"] else balance["kept"],
-            "example",
-            "and no validation side: nothing shows overfitting.",
-        ),
-        (many, "row", "dropped, more than one in ten."),
-        (split["conflicts"], "example", "on different sides by an earlier run, and tied now."),
-    ]
-    return [f"{counted(count, noun)} {words}" for count, noun, words in checks if count]
-
-
-def _stuck(summary: Mapping[str, Any]) -> int:
-    """Count the examples whose earlier sides keep validation from the share that is asked for now."""
-    rows, split = max(summary["balance"]["kept"], 1), summary["split"]
-    off = (abs(summary["sides"][side] / rows - split[side]) > OFF for side in ("validation", "test"))
-    return int(split["placed_before"]) if any(off) else 0
-
-
-Choice = tuple[Any, str, str, str]  # how many (0: not now), what to do, why, with which command
-
-
-def _next(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
-    """Choose the three most useful things to do, each with its command."""
-    choices = [*_to_mend(summary, run), *_to_look_at(summary, run), *_to_go_on(summary, run)]
-    wanted = [choice for choice in choices if choice[0]]
-    if summary["verdict"]["level"] == "not-ready":
-        wanted = [choice for choice in wanted if choice[1] != "Train"]
-    if summary["verdict"]["level"] == "ready":  # training comes first where nothing stands against it
-        wanted.sort(key=lambda choice: choice[1] != "Train")
-    return [{"words": words, "why": why, "command": command} for _, words, why, command in wanted[:3]]
-
-
-def _to_mend(summary: Mapping[str, Any], run: str) -> list[Choice]:
-    """List what makes the files or the split wrong."""
-    errors, conflicts = summary["check"]["errors"], summary["split"]["conflicts"]
-    return [
-        (
-            errors,
-            f"Mend {counted(errors, 'problem')} that the target would refuse",
-            "The platform rejects the file, or silently skips such rows.",
-            f"tuneset findings {run}",
-        ),
-        (
-            conflicts,
-            f"Draw the split anew: {counted(conflicts, 'tied example')} on different sides",
-            "A twin across the sides makes the validation score too good.",
-            f"tuneset prepare {run} --resplit",
-        ),
-        (
-            _stuck(summary),
-            "Draw the split anew for the share you ask for",
-            "Every example keeps its side until you say otherwise.",
-            f"tuneset prepare {run} --resplit",
-        ),
-    ]
-
-
-def _to_look_at(summary: Mapping[str, Any], run: str) -> list[Choice]:
-    """List what a person has to settle, the gravest first."""
-    found = {
-        (each["rule"], state): each[state] for each in summary["rules"] for state in ("found", "waiting", "applied")
-    }
-    conflicting, secret, contaminated = (
-        found.get((rule, "waiting"), 0) for rule in ("conflicting-label", "secret", "contamination")
-    )
-    private = secret + found.get(("personal-data", "waiting"), 0)
-    unreadable, missing = found.get(("unreadable-row", "found"), 0), found.get(("missing-label", "applied"), 0)
-    return [
-        (
-            conflicting,
-            f"Settle {counted(conflicting, 'example')} with a twin that has another label",
-            "The model would be taught both answers.",
-            f"tuneset findings {run} --rule conflicting-label",
-        ),
-        (
-            private,
-            f"Mask {counted(private, 'find')} of personal data or secrets",
-            f'A model repeats what it has read. Write action = "mask" in {run}/recipe.toml.',
-            f"tuneset findings {run} --rule {'secret' if secret else 'personal-data'}",
-        ),
-        (
-            contaminated,
-            f"Look at {counted(contaminated, 'example')} that another set holds too",
-            "A model that has read the test is measured by its memory.",
-            f"tuneset findings {run} --rule contamination",
-        ),
-        (
-            unreadable,
-            f"Look at {counted(unreadable, 'row')} that could not be read",
-            "Each may be a good example with one stray quote or comma.",
-            f"tuneset findings {run} --rule unreadable-row",
-        ),
-        (
-            missing,
-            f"Label {counted(missing, 'example')} without an answer",
-            "They were left out.",
-            f"tuneset findings {run} --rule missing-label",
-        ),
-    ]
-
-
-def _to_go_on(summary: Mapping[str, Any], run: str) -> list[Choice]:
-    """List what makes a good set better, and what comes after it."""
-    stratified = summary["split"]["stratify"]
-    uneven = [each["column"] for each in summary["labels"] if each["uneven"] and each["column"] not in stratified]
-    stratify = " ".join(f"--stratify {column}" for column in [*stratified, *uneven])
-    twins = sum(each["waiting"] for each in summary["rules"] if each["rule"] == "near-duplicate")
-    return [
-        (
-            len(uneven),
-            f"Spread {' and '.join(uneven)} evenly too",
-            "Some of its values are over- or under-represented in validation.",
-            f"tuneset prepare {run} {stratify} --resplit",
-        ),
-        (
-            twins,
-            f"Look at {counted(twins, 'pair')} of near-duplicates",
-            "They are safe in the split; many of them make the set look larger than it is.",
-            f"tuneset findings {run} --rule near-duplicate",
-        ),
-        (1, "Train", "The files are what a trainer reads.", f"{run}/train.jsonl {run}/validation.jsonl"),
-        (
-            not summary["sides"]["test"],
-            "Hold back a test side for the final figure",
-            "What is tuned on validation looks better there than it is.",
-            f"tuneset prepare {run} --test 0.1 --resplit",
-        ),
-        (
-            1,
-            "Add rows to the source when new ones come, and run again",
-            "Every example keeps its side.",
-            f"tuneset prepare {run}",
-        ),
-    ]

@@ -95,12 +95,21 @@ class _Shape(NamedTuple):
     plain: bool  # no id, date, number with a point, or name of a split
 
 
-def choose(cells: pl.DataFrame, text: str | None, labels: Sequence[str], groups: Sequence[str], where: str) -> Columns:
+def choose(  # noqa: PLR0913 - what a user may name, one each
+    cells: pl.DataFrame,
+    text: str | None,
+    labels: Sequence[str],
+    groups: Sequence[str],
+    where: str,
+    *,
+    labelled: bool = True,
+) -> Columns:
     """Take the columns that the user named and guess the others.
 
     A name counts more than a shape: `inquiry` is text, `sub_category` a label. Without such names the text is the one
     column of long cells that are mostly different, the label the one of short cells that repeat. Columns that hold
-    ids, dates or the names of splits are neither. Raises RecipeError with the candidates where that is not clear.
+    ids, dates or the names of splits are neither. Raises RecipeError with the candidates where that is not clear; but for
+    labels where the set is to be looked at only (`labelled` is false): then there are none.
 
     >>> import polars as pl
     >>> cells = pl.DataFrame({"id": ["1", "2"], "inquiry": ["Where is it?", "Refund!"], "intent": ["track", "refund"]})
@@ -118,7 +127,8 @@ def choose(cells: pl.DataFrame, text: str | None, labels: Sequence[str], groups:
     sample = cells.select(free).gather_every(max(1, cells.height // _SAMPLE))
     shapes = [_shape(sample[name]) for name in free]
     text = text or _text(shapes, sample, where)
-    labels = tuple(labels) or _labels([shape for shape in shapes if shape.name != text], sample, text, where)
+    others = [shape for shape in shapes if shape.name != text]
+    labels = tuple(labels) or (_labels(others, sample, text, where) if labelled else _likely_labels(others))
     return Columns("table", text, tuple(labels), tuple(groups), guessed)
 
 
@@ -153,12 +163,18 @@ def _text(shapes: Sequence[_Shape], sample: pl.DataFrame, where: str) -> str:
     raise _unclear("text", "--text", sample.columns, sample, where)
 
 
-def _labels(shapes: Sequence[_Shape], sample: pl.DataFrame, text: str, where: str) -> tuple[str, ...]:
+def _likely_labels(shapes: Sequence[_Shape]) -> tuple[str, ...]:
+    """Return the columns whose names say that they are labels."""
     exact = [shape for shape in shapes if _named(shape.name, _LABEL, whole=True)]  # a rating of 1.0 is a label, too
     exact = [shape for shape in exact if shape.filled] or exact
     usable = [shape for shape in shapes if shape.plain and shape.filled]
-    if likely := [shape.name for shape in exact or usable if exact or _named(shape.name, _LABEL)]:
-        return tuple(likely)
+    return tuple(shape.name for shape in exact or usable if exact or _named(shape.name, _LABEL))
+
+
+def _labels(shapes: Sequence[_Shape], sample: pl.DataFrame, text: str, where: str) -> tuple[str, ...]:
+    if likely := _likely_labels(shapes):
+        return likely
+    usable = [shape for shape in shapes if shape.plain and shape.filled]
     repeated = [shape.name for shape in usable if shape.distinct <= 0.5 * shape.filled and shape.length < 60]
     if len(repeated) == 1:
         return (repeated[0],)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 RULE = "unreadable-row"
 _PREVIEW = 10
-_TASKS = ("classify", "extract", "chat", "tools")  # where inputs differ, the later one holds for all
+_TASKS = ("plain", "classify", "extract", "chat", "tools")  # where inputs differ, the later one holds for all
 _PART = pl.Schema(
     {
         **{name: kind for name, kind in model.EXAMPLES.items() if name not in ("id", "source", "origin")},
@@ -58,6 +58,7 @@ def read(  # noqa: PLR0913
     labels: Sequence[str] = (),
     groups: Sequence[str] = (),
     answer: str = "json",
+    labelled: bool = True,
 ) -> Read:
     """Read files, globs, folders, standard input ("-") or a table in memory into examples.
 
@@ -65,7 +66,7 @@ def read(  # noqa: PLR0913
     whose equal values tie rows together. Every value stays the string that was written; labels that are no text in the
     source (numbers, true, lists) stay what they are. A row that cannot be read is an example without text and a finding
     `unreadable-row`. Raises InputError where there is nothing to read, and RecipeError where a column is missing or the
-    guess is not clear.
+    guess is not clear. `labelled`: false for a set that is compared with only, where text alone will do.
 
     >>> got = read([{"inquiry": "Where is it?", "intent": "track"}, {"inquiry": "Refund!", "intent": "refund"}])
     >>> got.examples.select("text", "label").row(0), got.columns.labels
@@ -76,7 +77,7 @@ def read(  # noqa: PLR0913
     shaped = [shapes.Shape("table")] * len(tables) if text or labels else _shapes(tables)
     cells = pl.concat([table.cells for table in tables], how="diagonal")
     if shaped[0].kind == "table":
-        columns = choose(cells, text, labels, groups, _all_names(tables))
+        columns = choose(cells, text, labels, groups, _all_names(tables), labelled=labelled)
         made = [_from_table(table, columns, answer) for table in tables]
     else:
         columns = Columns(shaped[0].kind, groups=tuple(groups))
@@ -157,6 +158,8 @@ def _from_table(table: Table, columns: Columns, answer: str) -> _Made:
 
 def _labels(table: Table, names: Sequence[str]) -> tuple[pl.Series, str]:
     """Write each row's labels as one JSON object, once per distinct combination, and say what task they make."""
+    if not names:
+        return pl.Series([None] * table.cells.height, dtype=pl.String), "plain"
     columns = [table.cells[name].alias(f"value {place}") for place, name in enumerate(names)]
     typed = [table.typed[name].alias(f"typed {name}") for name in names if name in table.typed.columns]
     cells = pl.DataFrame([*columns, *typed])
@@ -265,6 +268,8 @@ def _about_renamed(renamed: int, rows: int) -> str:
 def _about_columns(columns: Columns) -> str:
     if columns.kind != "table":
         return f"the rows are {_KINDS[columns.kind]}"
+    if not columns.labels:
+        return f"text is {columns.text}; there are no labels"
     labels = " and ".join(columns.labels)
     verb = "labels are" if len(columns.labels) > 1 else "label is"
     guess = {("text", "labels"): " (guessed)", ("text",): " (text is guessed)", ("labels",): " (labels are guessed)"}
