@@ -15,14 +15,15 @@ CSV = Path(__file__).parents[1] / "examples" / "customer_intent.csv"
 @cache
 def judged():
     """Return `summary["judge"]` with every part."""
-    from tuneset.judge.layout import layout, points
+    from tuneset.judge.layout import places, points
     from tuneset.judge.view import labels, view
 
     table = pl.read_csv(CSV)
     rows = plain(table)
     side = np.where(np.random.default_rng(0).random(rows.height) < 0.8, "train", "validation")
     rows = rows.with_columns(side=pl.Series(side), source=pl.lit("customer_intent.csv"), group=pl.int_range(pl.len()))
-    spots = layout(view(rows), labels(rows))
+    placed = places(view(rows), labels(rows)).round(3)
+    spots = rows.select("id", x=pl.Series(placed[:, 0]), y=pl.Series(placed[:, 1]))
     odd = rows.gather_every(41)["id"]
     found = pl.DataFrame({"example": odd, "rule": ["wrong-label", "irrelevant", "personal-data"] * 4 + ["wrong-label"]})
     texts = {

@@ -278,3 +278,21 @@ def test_planted_errors_are_found_as_measured(data):
     flagged = set(found(made)["example"])
     wrong = {made["id"][number] for number in hit}
     assert 2 * len(flagged & wrong) / (len(flagged) + len(wrong)) > 0.85
+
+
+def test_labels_that_are_too_rare_to_be_judged_are_counted_and_many_of_them_cost_nothing():
+    rows = table([*ROWS, ("my parcel is late, sorry to ask", "Rare"), ("how do you do", "Rarer")])
+    facts = audit(view(rows), columns(rows))[0]
+    assert facts["words"].endswith(" Not looked at: 2 labels with fewer than 4 different train rows.")
+    assert len(facts["matrix"]["names"]) == 4
+    answers = table([(f"{text} {number}", f"answer {number}") for number, (text, _) in enumerate(ROWS * 3)])
+    assert audit(view(answers), columns(answers))[0]["accuracy"] is None
+
+
+def test_where_labels_have_nothing_to_do_with_texts_no_row_is_flagged_and_that_is_said():
+    rng = np.random.default_rng(0)
+    rows = table([(text, str(rng.choice(["a", "b", "c", "d", "e"]))) for text, _ in ROWS])
+    assert found(rows).is_empty()
+    facts = audit(view(rows), columns(rows))[0]
+    assert facts["flagged"] == 0
+    assert facts["words"].startswith("Texts and labels have too little to do with one another")

@@ -101,7 +101,7 @@ def test_ten_thousand_rows_take_seconds():
 
 def test_all_rows_with_a_finding_are_drawn_and_the_rest_by_lot():
     rows = examples([f"text {place}" for place in range(50)]).with_columns(side=pl.lit("train"))
-    spots = {"x": [0.1] * 50, "y": [0.2] * 50, "ids": rows["id"].to_list()}
+    spots = rows.select("id", x=0.1, y=0.2)
     said = pl.DataFrame({"example": rows["id"][:7], "rule": ["odd"] * 7})
     chosen = layout.points(spots, rows, said, ["category"], most=20)
     assert (len(chosen["ids"]), chosen["of"]) == (20, 50)
@@ -113,6 +113,6 @@ def test_all_rows_with_a_finding_are_drawn_and_the_rest_by_lot():
 
 def test_where_findings_alone_are_too_many_the_worst_are_drawn():
     rows = examples([f"text {place}" for place in range(30)]).with_columns(side=pl.lit("train"))
-    spots = {"x": [0.1] * 30, "y": [0.2] * 30, "ids": rows["id"].to_list()}
+    spots = rows.select("id", x=0.1, y=0.2)
     said = pl.DataFrame({"example": rows["id"], "rule": ["odd"] * 30})
     assert set(layout.points(spots, rows, said, [], most=5)["ids"]) == set(rows["id"][:5])

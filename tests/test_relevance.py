@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneset import step
-from tuneset.judge import relevance
+from tuneset.judge import relevance, standing
 from tuneset.judge.relevance import FarCluster, Irrelevant, scores
 from tuneset.judge.view import Labels, View, labels, view
 from tuneset.testing import check_step, examples
@@ -127,7 +127,7 @@ def test_the_finest_label_column_that_can_be_judged_is_chosen():
         json.dumps({"whole": "x", "part": "a" if number < 30 else "b", "each": f"{number}"}) for number in range(61)
     ]
     rows = rows.with_columns(labels=pl.Series(written))
-    assert relevance._column(view(rows), labels(rows)).column == "part"
+    assert standing.finest(view(rows), labels(rows)).column == "part"
 
 
 def test_a_set_whose_labels_are_all_different_is_judged_as_one_without_labels():
@@ -144,10 +144,10 @@ def test_what_the_others_leave_unexplained_is_what_a_fit_without_the_group_says(
     groups = np.array([0, 0, 0, *range(1, 10), 11, 12, 1])
     seen = View(pl.DataFrame(), vectors, np.ones(15, bool), groups)
     drawn = np.arange(12)
-    left, like = relevance._against(seen, np.arange(15), drawn)
+    left, like = standing.against(seen, np.arange(15), drawn)
     for row in range(15):
         rest = drawn[groups[drawn] != groups[row]]
-        kernel = vectors[rest] @ vectors[rest].T + relevance.PENALTY * np.eye(len(rest))
+        kernel = vectors[rest] @ vectors[rest].T + standing.PENALTY * np.eye(len(rest))
         across = vectors[row] @ vectors[rest].T
         assert left[row] == pytest.approx(1 - across @ np.linalg.solve(kernel, across), abs=1e-5)
         assert like[row] == pytest.approx(np.sort(across)[-5:].clip(0).mean(), abs=1e-6)
@@ -156,7 +156,7 @@ def test_what_the_others_leave_unexplained_is_what_a_fit_without_the_group_says(
 def test_parts_do_not_change_what_is_said(monkeypatch):
     rows = table([*two_labels(), ("a", axis(5)[None])]).with_columns(labels=pl.lit(None, pl.String))
     whole = step.run(Irrelevant(), rows)
-    monkeypatch.setattr(relevance, "CELLS", 700)
+    monkeypatch.setattr(standing, "CELLS", 700)
     assert step.run(Irrelevant(), rows).equals(whole)
 
 
@@ -207,7 +207,7 @@ def test_clusters_are_found_without_labels_too():
 
 
 def test_in_a_large_set_only_the_rows_that_the_crowd_is_least_like_are_tied(monkeypatch):
-    monkeypatch.setattr(relevance, "SAMPLE", 40)
+    monkeypatch.setattr(standing, "SAMPLE", 40)
     assert found(FarCluster(), with_cluster())[0] == list(range(60, 65))
 
 

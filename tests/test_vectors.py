@@ -58,3 +58,13 @@ def test_no_texts_and_texts_with_nothing_to_learn_from_have_no_dimensions():
     assert vectors(pl.Series([], dtype=pl.String)).shape == (0, 0)
     assert vectors(pl.Series(["", None])).shape[0] == 2
     assert not vectors(pl.Series(["a card"]), learn=np.array([False])).any()
+
+
+def test_a_new_row_is_as_like_the_others_as_its_n_grams_are_though_some_are_unknown():
+    some = pl.concat([texts(200), pl.Series(["my card order was xyzzy plugh", "refund", "quux parcel"])])
+    learn = np.arange(203) < 200
+    found = vectors(some, learn=learn)
+    rare = ngrams.rarity(ngrams.counts(some[:200]))
+    exact = ngrams.weighted(ngrams.counts(some), rare)
+    np.testing.assert_allclose(found[200:] @ found[:200].T, (exact[200:] @ exact[:200].T).toarray(), atol=0.03)
+    assert (np.linalg.norm(found[200:], axis=1) < 0.99).any()

@@ -96,7 +96,7 @@ class Judge(Steps):
     model: str = ""  # an embedding model: a folder, a name on the Hub, or the URL of a server
     checksum: str = ""  # what its files must be
     embed_rows: Annotated[int, Field(ge=0)] = 20_000  # beyond so many examples n-grams: they are then 2 points behind
-    rows: Annotated[int, Field(ge=1)] = 50_000  # beyond so many examples a drawn sample is judged
+    rows: Annotated[int, Field(ge=1)] = 20_000  # beyond so many examples a drawn sample is judged
     target: list[str] = []  # files of live inquiries that the set should look like
     shares: dict[str, Annotated[float, Field(ge=0)]] = {}  # or the share that each label has there
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42

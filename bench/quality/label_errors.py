@@ -1,7 +1,7 @@
 """How well wrong labels are found that were put into BANKING77, CLINC150 and HWU64, and how few are found where none were.
 
 `python bench/quality/label_errors.py` prints the quick figures; `--all` every cell, with the embedder beside the n-grams
-where TUNESET_EMBEDDER names a model; `--save FOLDER` leaves vectors, labels and scores for bench/peers/label_errors.py.
+where TUNESET_EMBEDDER names a model; `--save FOLDER` leaves vectors, labels and scores for bench/peers/label.py.
 
 A cell: 500 rows of 10 labels, or 3,000 of 77 (CLINC150 75, HWU64 as many as it has), drawn by a seed, of which 5 or 10 %
 get another label: `confusable`, one of the three that naive Bayes on n-grams, fitted on the clean rows, holds for
@@ -162,7 +162,8 @@ def looked(cell: Cell, vectors: Floats) -> Found:
     doubt = np.full(len(cell.given), -9, np.float32)
     likely = np.zeros((len(cell.given), len(cell.draw.labels)), np.float32)
     doubt[found.rows], votes = doubts.doubts(seen, found, -9)
-    likely[found.rows] = found.likely + doubts.VOTES * votes
+    kept = np.array([cell.draw.labels.index(name) for name in found.names])
+    likely[np.ix_(found.rows, kept)] = found.likely + doubts.VOTES * votes
     return Found(doubt, likely, above, ended - started, ended - between)
 
 

@@ -81,7 +81,7 @@ def judged(rows: Pool) -> dict[str, Any]:
 
 
 def part(whole: Pool, rows: Ints) -> Pool:
-    return Pool(*(each[rows] for each in whole))
+    return Pool(whole.vectors[rows], whole.codes[rows], whole.groups[rows])
 
 
 def accuracy(whole: Pool, learn: Ints, ask: Ints) -> float:
@@ -162,7 +162,7 @@ def verdicts(pools: dict[str, Pool], draws: int) -> dict[str, float]:
 
 def measure(data: Path) -> dict[str, float]:
     """Return the figures by name: a few pilots of a part of each set, n-grams."""
-    figures = {}
+    figures: dict[str, float] = {}
     for name, table in tables(data).items():
         whole = pool(table.sample(8000, seed=FIRST))
         missed = [each for rows in (500, 1000) for draw in range(2) for each in forecasts(whole, rows, FIRST + draw)]

@@ -31,8 +31,9 @@ def vectors(
     """Turn texts into vectors whose product says how alike two texts are: shape (rows, dimensions), float32, length 1.
 
     `model`, `cache`, `checksum`: as for `embeddings`; without a model, by n-grams of letters and words, in at most 1,024
-    dimensions. `learn` marks the rows that what is learned comes from (all, where not given), such as the train side. A
-    text without anything to see is all zeros, and so is one that shares nothing with what was learned.
+    dimensions. `learn` marks the rows that what is learned comes from (all, where not given), such as the train side; of
+    the others' n-grams only those count that were learned, and a row of which less is known than usual is shorter than 1.
+    A text without anything to see is all zeros, and so is one that shares nothing with what was learned.
 
     >>> import polars as pl
     >>> found = vectors(pl.Series(["where is my card", "Where is my CARD", "no money"]))
@@ -54,7 +55,13 @@ def _by_ngrams(texts: pl.Series, learn: Bools | None) -> Floats:
     alike = each(lambda start: (found[start : start + ROWS] @ across).toarray(), starts)
     placed = np.concatenate([np.zeros((0, onto.shape[1]), np.float32), *(part @ onto for part in alike)])
     lengths = np.linalg.norm(placed, axis=1, keepdims=True)
-    out: Floats = (placed / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    wanted = np.ones_like(lengths)
+    if 0 < len(learned) < len(texts):
+        # At length 1 the few n-grams that are known of a new row would count for all of it: of the example set's
+        # validation rows, 1 in 20 then looked like another label.
+        wanted = np.minimum(lengths / max(np.median(lengths[learned]), 1e-6), 1)
+        wanted[learned] = 1
+    out: Floats = (placed * (wanted / np.where(lengths > 0, lengths, 1))).astype(np.float32)
     return out
 
 

@@ -18,56 +18,63 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 LEAST = 20  # rows to learn from without which nothing is said
+MOST = 1 << 26  # rows times labels: 268 MB of scores
 USUAL = 4  # near-duplicate groups that a label must have to be judged
 NEAREST = 10  # rows that vote
 VOTES = 0.25  # what they weigh beside the surrogate; 0 to .5 are within .01 of average precision on BANKING77
 FLOOR = 0.15  # the doubt below which no row is flagged, however hard the set is to tell apart
 LIFT = 0.15  # by which votes raise a doubt; of 25,000 rows they lift one flagged row in fifty by more
 POOL = 16_384  # rows that may vote, drawn where there are more: 50,000 rows then take 20 s, not 60
+ASKED = 10_000  # rows, the most doubtful, about which others vote
+HOPELESS = 1 / 3  # accuracy below which labels and texts have too little to do with one another to flag a row
 CELLS = 1 << 24  # similarities that are held at a time
 # Of a row with several labels, on the scale of `doubt`, chosen on pairs of rows of BANKING77: a label that is not given
 # scores .7 at least where it is missing; one that is too many scores less than .05 above the mean of those not given.
-MISSING, TOO_MANY, LISTS = 0.45, 0.3, 0.55  # and the usual score of an own label, which is not measured there
+MISSING, TOO_MANY, LISTS = 0.45, 0.3, 0.5  # and the usual score of an own label, which is not measured there
 
 
 class Judged(NamedTuple):
     """The rows of one label column that can be judged, and what rows that never saw them say."""
 
-    labels: Labels
+    names: list[str]  # of the labels that can be judged
     rows: Ints  # their numbers in the view
     learn: Bools  # which of them are learned from
     given: Bools  # (rows, labels)
     likely: Floats  # (rows, labels), about 1 for the label that fits and 0 for the others
+    several: bool  # a row can have more than one label
 
 
 def judged(view: View, labels: Labels) -> Judged | None:
     """Judge each row by a surrogate that has seen neither it nor its near-duplicates, fitted on train rows.
 
     Labels with fewer than four groups of near-duplicates in train are left out with their rows. None where fewer than
-    20 rows or two labels are left.
+    20 rows or two labels are left, or so many labels that they are rather answers.
     """
-    given = _given(labels)
-    seen = given.any(axis=1) & view.vectors.any(axis=1)
-    groups = [len(np.unique(view.groups[column & seen & view.train])) for column in given.T]
-    usual = np.array([size >= USUAL for size in groups], np.bool_)
-    rows = np.flatnonzero(seen & ~(given & ~usual).any(axis=1))
-    learn, given = view.train[rows], given[rows]
-    if learn.sum() < LEAST or given[learn].any(axis=0).sum() < 2:
+    row, code = _pairs(labels)
+    seen = np.asarray(view.vectors.any(axis=1), np.bool_)
+    learned = seen[row] & view.train[row]
+    groups = np.unique(np.stack([code[learned], view.groups[row[learned]]]), axis=1)[0]
+    usual = np.bincount(groups, minlength=len(labels.names)) >= USUAL
+    seen &= np.isin(np.arange(len(seen)), row)
+    seen[row[~usual[code]]] = False
+    rows, kept = np.flatnonzero(seen), np.flatnonzero(usual)
+    learn = view.train[rows]
+    if learn.sum() < LEAST or len(kept) < 2 or len(rows) * len(kept) > MOST:
         return None
+    given = np.zeros((len(rows), len(kept)), np.bool_)
+    inside = seen[row]
+    given[np.searchsorted(rows, row[inside]), np.searchsorted(kept, code[inside])] = True
     likely = ridge.unseen(view.vectors[rows], given.astype(np.float32), view.groups[rows], learn)
-    return Judged(labels, rows, learn, given, likely)
+    return Judged([labels.names[at] for at in kept.tolist()], rows, learn, given, likely, labels.several is not None)
 
 
-def _given(labels: Labels) -> Bools:
-    """Mark each row's labels: shape (rows, labels)."""
-    given = np.zeros((len(labels.codes), len(labels.names)), np.bool_)
+def _pairs(labels: Labels) -> tuple[Ints, Ints]:
+    """Return each label of each row: the row, and the label's code."""
     if labels.several is None:
         told = np.flatnonzero(labels.codes >= 0)
-        given[told, labels.codes[told]] = True
-    else:
-        place = np.repeat(np.arange(len(labels.several)), [len(codes) for codes in labels.several])
-        given[place, np.concatenate([np.zeros(0, np.int64), *labels.several])] = True
-    return given
+        return told, labels.codes[told]
+    row = np.repeat(np.arange(len(labels.several)), [len(codes) for codes in labels.several])
+    return row, np.concatenate([np.zeros(0, np.int64), *labels.several])
 
 
 def doubt(likely: Floats, given: Bools, *, several: bool = False) -> Floats:
@@ -110,12 +117,21 @@ def wrong_and_better(likely: Floats, given: Bools, *, several: bool = False) -> 
 def limit(found: Judged, threshold: float) -> float:
     """Return the doubt from which on a row is flagged: a share of what a row's own label usually scores in this set.
 
-    Where labels are many or hard to tell apart all scores are lower, and so is the doubt of a wrong label.
+    Where labels are many or hard to tell apart all scores are lower, and so is the doubt of a wrong label. Infinite where
+    fewer than a third of the rows score highest for the label that they have.
     """
-    if found.labels.several is not None:
+    if accuracy(found) < HOPELESS:
+        return float("inf")
+    if found.several:
         return LISTS * threshold
     own = np.where(found.given, found.likely, np.inf).min(axis=1)
     return max(FLOOR, round(threshold * float(np.median(own)), 4))
+
+
+def accuracy(found: Judged) -> float:
+    """Return the share of rows that score highest for a label that they have."""
+    best = found.likely.argmax(axis=1)
+    return float(found.given[np.arange(len(best)), best].mean())
 
 
 def doubts(view: View, found: Judged, above: float) -> tuple[Floats, Floats]:
@@ -124,11 +140,12 @@ def doubts(view: View, found: Judged, above: float) -> tuple[Floats, Floats]:
     The others have no votes and the doubt that the surrogate has: the nearest rows, which cost the most time, are looked
     for where it matters.
     """
-    several = found.labels.several is not None
     votes = np.zeros(found.likely.shape, np.float32)
-    open_ = np.flatnonzero(doubt(found.likely, found.given, several=several) + LIFT > above)
+    first = doubt(found.likely, found.given, several=found.several)
+    open_ = np.flatnonzero(first + LIFT > above)
+    open_ = np.sort(open_[np.argsort(-first[open_], kind="stable")[:ASKED]])
     votes[open_] = _votes(view, found, open_)
-    return doubt(found.likely + VOTES * votes, found.given, several=several), votes
+    return doubt(found.likely + VOTES * votes, found.given, several=found.several), votes
 
 
 def _votes(view: View, found: Judged, asked: Ints) -> Floats:

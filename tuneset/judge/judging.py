@@ -40,7 +40,7 @@ def seen(examples: pl.DataFrame, placed: pl.DataFrame, spec: Judge, target: pl.D
         placed.select("id", "side", "group"), on="id", how="left", maintain_order="left"
     )
     others = None if target is None else lowest(target, MOST_TARGET)
-    named = spec.model if looked.height <= spec.embed_rows else ""
+    named = spec.model if examples.height <= spec.embed_rows else ""
     texts = looked["text"] if others is None else pl.concat([looked["text"], others["text"]])
     learn = np.zeros(len(texts), np.bool_)
     learn[: looked.height] = (looked["side"] == "train").to_numpy()

@@ -244,7 +244,7 @@ def _not_judged(context: Context) -> list[dict[str, str]]:
 
 def _judge(context: Context) -> dict[str, Any]:
     """Return what judging said, with the texts that it speaks of and what people wrote that labels mean."""
-    judged = context.before["judge"].facts["judged"]
+    judged: dict[str, Any] = context.before["judge"].facts["judged"]
     known = guide.read(context.folder.path / "labels.md")
     columns = [_with_definitions(column, known.get(column["column"], {})) for column in judged.get("labels") or []]
     relevance, diversity = (judged.get(part) or {} for part in ("relevance", "diversity"))

@@ -1,4 +1,4 @@
-"""Put cleanlab beside the label audit, on cells that bench/quality/label_errors.py saved: `python label_errors.py FOLDER`.
+"""Put cleanlab beside the label audit, on cells that bench/quality/label_errors.py saved: `python label.py FOLDER`.
 
 For each cell: cleanlab's default on the probabilities of logistic regression in five folds, on the same vectors; its three
 rankings of these; and each of its filters on *our* probabilities, at equal numbers of flags (the fewer of the two). Prints
