@@ -44,41 +44,17 @@ def test_scores_are_those_of_scikit_learn():
     np.testing.assert_allclose(ridge.scores(ridge.fit(vectors, codes, 3), vectors), oracle.predict(vectors), atol=1e-4)
 
 
-def oracle_unseen(vectors, codes, groups, learn):
-    from sklearn.kernel_ridge import KernelRidge
-
-    out = np.zeros((len(codes), 3))
-    for group in np.unique(groups):
-        asked = groups == group
-        seen = learn & ~asked
-        model = KernelRidge(alpha=ridge.SMOOTH, kernel="rbf", gamma=1.0)
-        out[asked] = model.fit(vectors[seen], ridge.targets(codes[seen], 3)).predict(vectors[asked])
-    return out
+def test_targets_may_have_several_ones_and_are_columns_by_themselves():
+    vectors, codes, groups = rows(4)
+    truth = np.hstack([ridge.targets(codes, 3), ridge.targets(groups, 12)])
+    both = ridge.held_out_targets(ridge.fit_targets(vectors, truth), vectors, truth, groups)
+    one = ridge.held_out(ridge.fit(vectors, codes, 3), vectors, codes, groups)
+    np.testing.assert_allclose(both[:, :3], one, atol=1e-5)
 
 
-@pytest.mark.parametrize("exact", [4096, 10])
-def test_unseen_is_kernel_ridge_that_was_fitted_without_the_row_and_its_group(exact, monkeypatch):
-    monkeypatch.setattr(ridge, "EXACT", exact)
-    monkeypatch.setattr(ridge, "JITTER", 1e-9)
-    vectors, codes, groups = rows(3)
-    learn = groups < 9
-    truth = ridge.targets(codes, 3)
-    truth[~learn] = np.nan  # what is not learned from is not looked at
-    got = ridge.unseen(vectors, np.where(learn[:, None], truth, 0), groups, learn)
-    np.testing.assert_allclose(got, oracle_unseen(vectors, codes, groups, learn), atol=1e-3)
-    other = ridge.unseen(vectors, np.where(learn[:, None], truth, 1), groups, learn)
-    np.testing.assert_array_equal(got, other)
-
-
-def test_beyond_the_exact_rows_the_answers_stay_near(monkeypatch):
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((5, 20))
-    codes = rng.integers(0, 5, 600)
-    vectors = (centres[codes] + rng.standard_normal((600, 20))).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    given = vectors, ridge.targets(codes, 5), np.arange(600), np.ones(600, bool)
-    exact = ridge.unseen(*given)
-    monkeypatch.setattr(ridge, "EXACT", 100)
-    monkeypatch.setattr(ridge, "WORK", 600 * 200**2)
-    some = ridge.unseen(*given)
-    assert (exact.argmax(axis=1) == some.argmax(axis=1)).mean() > 0.95
+def test_many_groups_are_looked_at_in_parts(monkeypatch):
+    vectors, codes, groups = rows(5)
+    made = ridge.fit(vectors, codes, 3)
+    whole = ridge.held_out(made, vectors, codes, groups)
+    monkeypatch.setattr(ridge, "CELLS", 8)
+    np.testing.assert_array_equal(ridge.held_out(made, vectors, codes, groups), whole)

@@ -64,7 +64,7 @@ def measured(cell: Any) -> dict[str, float]:
     between = time.process_time()
     issues = find_label_issues(codes, theirs, n_jobs=1)
     ended = time.process_time()
-    ours = cell["doubt"] > cell["threshold"]
+    ours = cell["flagged"]
     out = {
         "f1 ours": f1(ours, wrong),
         "f1 cleanlab": f1(issues, wrong),

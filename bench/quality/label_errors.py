@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import orjson
 import polars as pl
+import scipy.linalg  # noqa: F401  here, so that the first cell does not pay for it
 
 from tuneset import features, near, step
 from tuneset.features.ngrams import counts
@@ -73,7 +74,7 @@ class Found(NamedTuple):
 
     doubt: Floats
     likely: Floats  # surrogate and votes
-    limit: float  # the doubt from which on a row is flagged
+    flagged: Bools
     seconds: float  # of one core, from vectors to flags
     ranking: float  # of which: from scores to flags
 
@@ -149,7 +150,7 @@ def vectors_of(texts: pl.Series, model: str) -> Floats:
 
 
 def looked(cell: Cell, vectors: Floats) -> Found:
-    """Judge a cell; every row has votes, so that all can be ranked, and the time is that without."""
+    """Judge a cell; then let rows vote about every row, so that all can be ranked: the time is that without."""
     seen = View(pl.DataFrame(), vectors, np.ones(len(cell.given), np.bool_), cell.draw.groups)
     column = Labels("label", cell.draw.labels, cell.given, None)
     started = time.process_time()
@@ -157,14 +158,16 @@ def looked(cell: Cell, vectors: Floats) -> Found:
     assert found is not None
     between = time.process_time()
     above = doubts.limit(found, THRESHOLD)
-    doubts.doubts(seen, found, above)
+    sure = doubts.doubts(seen, found, above)[0] > above
     ended = time.process_time()
+    flagged = np.zeros(len(cell.given), np.bool_)
+    flagged[found.rows] = sure
     doubt = np.full(len(cell.given), -9, np.float32)
     likely = np.zeros((len(cell.given), len(cell.draw.labels)), np.float32)
     doubt[found.rows], votes = doubts.doubts(seen, found, -9)
     kept = np.array([cell.draw.labels.index(name) for name in found.names])
     likely[np.ix_(found.rows, kept)] = found.likely + doubts.VOTES * votes
-    return Found(doubt, likely, above, ended - started, ended - between)
+    return Found(doubt, likely, flagged, ended - started, ended - between)
 
 
 def average_precision(score: Floats, wrong: Bools) -> float:
@@ -184,7 +187,7 @@ def grid(data: Path, size: str, model: str, seeds: int = SEEDS, save: Path | Non
         if kept[0] is not cell.draw.texts:
             kept = (cell.draw.texts, vectors_of(cell.draw.texts, model))
         found, wrong = looked(cell, kept[1]), cell.given != cell.draw.true
-        flagged = found.doubt > found.limit
+        flagged = found.flagged
         if save is not None:
             name = f"{'model' if model else 'ngrams'}-{cell.name}.npz"
             np.savez(
@@ -194,7 +197,7 @@ def grid(data: Path, size: str, model: str, seeds: int = SEEDS, save: Path | Non
                 given=cell.given,
                 doubt=found.doubt,
                 likely=found.likely,
-                threshold=np.array(found.limit),
+                flagged=flagged,
                 seconds=np.array([found.seconds, found.ranking]),
             )
         precision = float((flagged & wrong).sum() / max(1, flagged.sum()))
@@ -249,8 +252,7 @@ def clean(data: Path, model: str) -> dict[str, float]:
         for seed in range(SEEDS):
             drawn = draw(data, name, "small", seed)
             cell = Cell("clean", drawn, drawn.true)
-            said = looked(cell, vectors_of(drawn.texts, model))
-            found.append(int((said.doubt > said.limit).sum()))
+            found.append(int(looked(cell, vectors_of(drawn.texts, model)).flagged.sum()))
         most[name] = float(max(found))
     table = pl.read_csv(EXAMPLES, infer_schema=False)
     labels = pl.Series([orjson.dumps(row).decode() for row in table.drop("inquiry").to_dicts()])
