@@ -47,8 +47,8 @@ def test_wrong_labels_are_flagged_first_and_accepting_takes_the_suggestion(tmp_p
     table, wrong = with_wrong_labels()
     made = tuneset.prepare(table, out=tmp_path / "run")
     found = made.findings("label-error")
-    assert found.height >= 8  # of 30: the wording of the set is rich, and n-grams flag only what is sure
-    assert len(wrong & set(found["text"])) >= 0.9 * found.height
+    assert found.height >= 15  # of 30: the wording of the set is rich, and n-grams flag only what is sure
+    assert len(wrong & set(found["text"])) >= 0.8 * found.height
     first = found.row(0, named=True)
     made.decide(first["id"], "accept")
     again = tuneset.prepare(table, out=tmp_path / "run")

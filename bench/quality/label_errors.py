@@ -262,6 +262,29 @@ def clean(data: Path, model: str) -> dict[str, float]:
     return most | {"customer_intent": float(step.run(LabelError(), given).height)}
 
 
+def two_columns(model: str) -> dict[str, float]:
+    """Change 20 rows of the example set in both columns, 20 in the category and 20 in the sub-category within it."""
+    table = pl.read_csv(EXAMPLES, infer_schema=False)
+    true = table.drop("inquiry").to_dicts()
+    pairs = sorted({(row["category"], row["sub_category"]) for row in true})
+    rng, given = np.random.default_rng(0), [dict(row) for row in true]
+    for turn, row in enumerate(rng.permutation(len(given))[:60].tolist()):
+        above, below = given[row]["category"], given[row]["sub_category"]
+        any_, sibling = pairs[rng.integers(len(pairs))], [each for each in pairs if each[0] == above]
+        changed = (any_, (any_[0], below), sibling[rng.integers(len(sibling))])[turn // 20]
+        given[row] = dict(zip(("category", "sub_category"), changed, strict=True))
+    rows = examples(table["inquiry"].to_list()).with_columns(
+        labels=pl.Series([orjson.dumps(each).decode() for each in given])
+    )
+    made = vectors_of(rows["text"], model)
+    said = step.run(LabelError(), rows.with_columns(vector=pl.Series(made, dtype=pl.Array(pl.Float32, made.shape[1]))))
+    of = {name: (one, other) for name, one, other in zip(rows["id"], true, given, strict=True)}
+    right = [orjson.loads(after) == of[name][0] for name, after in said.select("example", "after").rows() if after]
+    wrong = [of[name][0] != of[name][1] for name in said["example"]]
+    planted = sum(one != other for one, other in of.values())
+    return {"wrong": planted, "flagged": said.height, "found": sum(wrong), "suggestion right": sum(right)}
+
+
 def measure(data: Path) -> dict[str, float]:
     """Return the figures that are held: n-grams, two draws of the small cells, one of the large."""
     figures: dict[str, float] = {}
@@ -269,6 +292,7 @@ def measure(data: Path) -> dict[str, float]:
         found = grid(data, size, "", seeds)
         for name in ("f1", "ap"):
             figures[f"labels.ngrams.{size}.{name}"] = round(float(found[name].to_numpy().mean()), 4)
+    figures["labels.ngrams.two_columns.found"] = two_columns("")["found"]
     return figures | {f"labels.ngrams.clean.{name}": many for name, many in clean(data, "").items()}
 
 
@@ -294,6 +318,7 @@ def main() -> None:
                     told = " ".join(f"{figure} {mean:.3f}" for figure, mean in zip(figures, means, strict=True))
                     print(f"{'model' if model else 'n-grams':<8} {size:<6} {name:<16} {told}", flush=True)
         print("model" if model else "n-grams", "flagged of clean rows:", clean(DATA, model))
+        print("model" if model else "n-grams", "two columns:", two_columns(model))
         for name in SETS:
             print("model" if model else "n-grams", f"lists of labels, {name}:", lists(DATA, name, model))
 

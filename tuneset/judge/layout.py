@@ -87,6 +87,7 @@ def points(
     sides, sources, rules (null where nothing was found), and `of`, how many examples were placed. Where even the rows
     with findings are too many, the worst are shown.
 
+    >>> import polars as pl
     >>> from tuneset.testing import examples
     >>> rows = examples(["hi", "ho"]).with_columns(side=pl.lit("train"))
     >>> said = pl.DataFrame({"example": rows["id"][1:], "rule": ["wrong-label"]})
