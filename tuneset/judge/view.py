@@ -22,7 +22,7 @@ class View(NamedTuple):
     """The examples, in their order, as arrays."""
 
     examples: pl.DataFrame
-    vectors: Floats  # (rows, dimensions), each of length 1 or 0
+    vectors: Floats  # (rows, dimensions), each of length 1 at most
     train: Bools  # on the train side: what models may be fitted on
     groups: Ints  # one number for all rows that the split keeps together
 
