@@ -146,7 +146,7 @@ def _safe(text: str) -> str:
 @cache
 def _asset(name: str) -> Asset:
     """Read a file that the page carries; the hash is the one that a policy names it by."""
-    from markupsafe import Markup  # noqa: PLC0415  comes with jinja2, see there
+    from markupsafe import Markup  # noqa: PLC0415  with jinja2, see there
 
     text = resources.files("tuneset.report").joinpath(name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
