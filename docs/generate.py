@@ -13,7 +13,7 @@ import tomli_w
 
 from tuneset import recipe, step
 from tuneset.cli import main as tuneset
-from tuneset.targets.rules import RULES, TARGETS
+from tuneset.targets import RULES, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -293,9 +293,10 @@ CASES = [
         error="a.csv and b.jsonl",
     ),
     Case(
-        "preference data",
+        "preference pairs",
         file("a.jsonl", lines({"prompt": "a", "chosen": "b", "rejected": "c"})),
-        error="preference data",
+        rows=1,
+        says="chosen and rejected",
     ),
     # encodings
     Case("latin-1", file("a.csv", ACCENTS.encode("latin-1")), rows=2, says="Windows-1252 (Latin-1), guessed"),

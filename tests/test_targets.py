@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneset.errors import InputError
-from tuneset.targets import chat, rules, tokens
-from tuneset.targets.rules import RULES, TARGETS
+from tuneset.targets import RULES, TARGETS, lines, rules, tokens
+from tuneset.targets.talk import ordinary
 
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[2] / "shared" / "data"))
 CASES = DATA / "format_cases"
@@ -69,41 +69,41 @@ def as_json(text, label, system=None):
 @law
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1), st.none() | st.text())
 def test_a_row_of_a_table_is_written_as_json_dumps_writes_it(rows, system):
-    written = chat.lines(table(*zip(*rows, strict=True)), system)
+    written = lines.lines(table(*zip(*rows, strict=True)), system)
     assert written.to_list() == [as_json(text, label, system) for text, label in rows]
 
 
 def test_every_character_of_unicode_is_escaped_as_json_dumps_escapes_it():
     codes = [code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
     texts = ["".join(map(chr, codes[start : start + 64])) for start in range(0, len(codes), 64)]
-    assert chat.lines(table(texts, texts)).to_list() == [as_json(text, text) for text in texts]
+    assert lines.lines(table(texts, texts)).to_list() == [as_json(text, text) for text in texts]
 
 
 def test_a_row_without_text_or_answer_has_no_line():
-    assert chat.lines(table(["q", None, "q"], ["a", "a", None])).to_list() == [as_json("q", "a"), None, None]
+    assert lines.lines(table(["q", None, "q"], ["a", "a", None])).to_list() == [as_json("q", "a"), None, None]
 
 
 def test_a_frame_without_rows_gives_no_lines():
-    assert chat.lines(table([], [])).to_list() == []
+    assert lines.lines(table([], [])).to_list() == []
 
 
 @law
 @given(st.lists(st.lists(st.dictionaries(st.text(), st.text() | st.none(), max_size=3), max_size=3), min_size=1))
 def test_a_conversation_keeps_its_messages_byte_for_byte(talks):
     rows = conversations(*talks)
-    assert chat.lines(rows).to_list() == ['{"messages": ' + messages + "}" for messages in rows["messages"]]
+    assert lines.lines(rows).to_list() == ['{"messages": ' + messages + "}" for messages in rows["messages"]]
 
 
 def test_tables_and_conversations_stand_in_one_frame():
     rows = pl.concat([table(["q"], ["a"]), conversations([ASK, SAY])])
-    assert [json.loads(line) for line in chat.lines(rows)] == [{"messages": [ASK, SAY]}] * 2
+    assert [json.loads(line) for line in lines.lines(rows)] == [{"messages": [ASK, SAY]}] * 2
 
 
 def test_a_system_text_is_put_in_front_of_conversations_that_have_none():
     system = {"role": "system", "content": 'Be "kind".'}
     about = {"role": "user", "content": 'what is {"role": "system"}?'}
     own = {"role": "system", "content": "mine"}
-    written = chat.lines(conversations([about, SAY], [own, ASK, SAY], [ASK, own, SAY], []), system["content"])
+    written = lines.lines(conversations([about, SAY], [own, ASK, SAY], [ASK, own, SAY], []), system["content"])
     assert [json.loads(line)["messages"] for line in written] == [
         [system, about, SAY],
         [own, ASK, SAY],
@@ -114,7 +114,7 @@ def test_a_system_text_is_put_in_front_of_conversations_that_have_none():
 
 def test_indented_messages_stay_on_one_line():
     rows = conversations([ASK, SAY]).with_columns(messages=pl.lit(json.dumps([ASK, SAY], indent=2) + "\r\n"))
-    (line,) = chat.lines(rows, "s")
+    (line,) = lines.lines(rows, "s")
     assert "\n" not in line
     assert "\r" not in line
     assert json.loads(line)["messages"][1:] == [ASK, SAY]
@@ -122,18 +122,18 @@ def test_indented_messages_stay_on_one_line():
 
 def test_tools_follow_the_messages_and_other_columns_stay_out():
     held = {"id": 7, "tools": [TOOL], "parallel_tool_calls": False, "functions": None}
-    (line,) = chat.lines(conversations([ASK, call()], extra=json.dumps(held)))
+    (line,) = lines.lines(conversations([ASK, call()], extra=json.dumps(held)))
     assert line == json.dumps({"messages": [ASK, call()], "tools": [TOOL], "parallel_tool_calls": False})
 
 
 def test_tools_kept_as_a_string_of_json_are_opened():
-    (line,) = chat.lines(conversations([ASK, call()], extra=json.dumps({"tools": json.dumps([TOOL])})))
+    (line,) = lines.lines(conversations([ASK, call()], extra=json.dumps({"tools": json.dumps([TOOL])})))
     assert json.loads(line)["tools"] == [TOOL]
 
 
 def test_a_column_named_tools_beside_a_table_is_no_tool():
     rows = table(["q"], ["a"]).with_columns(extra=pl.lit('{"tools": "hammer"}'))
-    assert chat.lines(rows).to_list() == [as_json("q", "a")]
+    assert lines.lines(rows).to_list() == [as_json("q", "a")]
 
 
 @law
@@ -141,7 +141,7 @@ def test_a_column_named_tools_beside_a_table_is_no_tool():
 def test_a_written_file_has_a_line_per_example_and_ends_with_a_newline(rows):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.jsonl"
-        chat.write(chat.lines(table(*zip(*rows, strict=True))), path)
+        lines.write(lines.lines(table(*zip(*rows, strict=True))), path)
         data = path.read_bytes()
     assert data == "".join(as_json(*row) + "\n" for row in rows).encode()
 
@@ -241,12 +241,13 @@ SPEAKS = {
     "undeclared-tool": [talk(ASK, call()), talk(ASK, call(), tools=[])],
     "bad-tools": [talk(ASK, SAY, tools=tools) for tools in ("[]", None, [1], [{"name": "look"}], [{"function": {}}])],
 }  # fmt: skip
-# These need a file of a certain size, and have tests of their own.
-BY_SIZE = {"too-large", "too-many-tokens"}
+# These need a file of a certain size, two files, or many answers, and have tests of their own.
+BY_FILE = {"too-large", "too-many-tokens", "too-many-rows", "mixed-keys", "answer-not-json", "answer-other-keys"}
+ACROSS = {"same-in-both", "near-twin-across"}
 
 
 def test_every_rule_has_lines_on_which_it_speaks():
-    assert set(SPEAKS) | BY_SIZE == set(RULES)
+    assert set(SPEAKS) | {rule for _, rule, _ in ELSEWHERE} | BY_FILE | ACROSS == set(RULES)
 
 
 @pytest.mark.parametrize(("rule", "line"), [(rule, line) for rule, given_ in SPEAKS.items() for line in given_])
@@ -255,6 +256,38 @@ def test_a_rule_speaks_alone_about_its_own_line(tmp_path, rule, line):
     path.write_bytes(line if isinstance(line, bytes) else line.encode())
     alone = found(path) or {"too-few-rows"}
     assert alone == {rule}
+
+
+PAIR = {"preferred_output": [SAY], "non_preferred_output": [SAY | {"content": "b"}]}
+IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}]}
+VERSION = {"schemaVersion": "bedrock-conversation-2024"}
+WORDS = [{"role": "user", "content": [{"text": "q"}]}, {"role": "assistant", "content": [{"text": "a"}]}]
+# Rules that only some targets have: the target, the rule, and a line on which it speaks.
+ELSEWHERE = [
+    ("trl", "arguments-not-object", {"messages": [ASK, call()], "tools": [TOOL]}),
+    ("openai-dpo", "bad-pair", {"input": {"messages": [ASK]}, "preferred_output": [SAY]}),
+    ("openai-dpo", "bad-pair", {"input": {"messages": [ASK]}, **PAIR, "preferred_output": [SAY, SAY]}),
+    ("openai-dpo", "input-ends-with-answer", {"input": {"messages": [ASK, SAY]}, **PAIR}),
+    ("trl-preference", "bad-pair", {"prompt": "q", "chosen": "a", "rejected": 1}),
+    ("openai-rft", "nothing-to-grade", {"messages": [ASK]}),
+    ("openai-rft", "input-ends-with-answer", {"messages": [ASK, SAY], "answer": "a"}),
+    ("bedrock-nova", "wrong-version", {"schemaVersion": "1", "messages": WORDS}),
+    ("bedrock-nova", "same-role-twice", VERSION | {"messages": [*WORDS, WORDS[1]]}),
+    ("bedrock-nova", "reserved-word", VERSION | {"messages": [{"role": "user", "content": [{"text": "User: q"}]}, WORDS[1]]}),
+    ("unsloth", "several-systems", {"conversations": [{"from": "system", "value": "s"}] * 2 + [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}),
+    ("llama-factory", "several-calls", {"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": '[{"name": "look"}, {"name": "look"}]'}], "tools": json.dumps([TOOL])}),
+    ("alpaca", "too-many-turns", {"instruction": "q", "input": "", "output": "a", "history": [["q", "a"]]}),
+    ("mistral", "image-not-taken", {"messages": [IMAGE, SAY]}),
+    ("openai", "image-not-by-user", {"messages": [ASK, IMAGE | {"role": "assistant"}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "rule", "row"), ELSEWHERE)
+def test_a_rule_that_only_some_targets_have_speaks_alone_there(tmp_path, target, rule, row):
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(row))
+    said = found(path, TARGETS[target])
+    assert said == {rule}
 
 
 @pytest.mark.parametrize(
@@ -365,7 +398,7 @@ TALKS = st.lists(
 @law
 @given(ROWS | VALUES)
 def test_whatever_a_line_holds_the_rules_have_words_for_it(row):
-    said = list(chat.problems(row, TARGETS["chat"].roles))
+    said = list(rules.problems(row, TARGETS["chat"]))
     assert {rule for rule, _ in said} <= set(RULES)
     assert all(len(words) < 300 for _, words in said)
 
@@ -373,22 +406,22 @@ def test_whatever_a_line_holds_the_rules_have_words_for_it(row):
 @law
 @given(TALKS.map(lambda talks: {"messages": talks}) | ROWS)
 def test_about_an_ordinary_row_no_rule_has_anything_to_say(row):
-    assert not (chat.ordinary(row) and list(chat.problems(row, TARGETS["chat"].roles)))
+    assert not (ordinary(row) and list(rules.problems(row, TARGETS["chat"])))
 
 
 @law
 @given(st.lists(st.sampled_from([ASK, SAY, {"role": "system", "content": "s"}]), max_size=6))
 def test_a_row_of_plain_messages_is_ordinary_when_no_rule_speaks(talks):
-    said = list(chat.problems({"messages": talks}, TARGETS["chat"].roles))
+    said = list(rules.problems({"messages": talks}, TARGETS["chat"]))
     two_systems = [message["role"] for message in talks[:2]] == ["system", "system"]
-    assert chat.ordinary({"messages": talks}) == (not said and not two_systems)
+    assert ordinary({"messages": talks}) == (not said and not two_systems)
 
 
 @law
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1), st.none() | st.text())
 def test_what_is_written_is_only_ever_said_to_be_empty(rows, system):
-    for line in chat.lines(table(*zip(*rows, strict=True)), system):
-        said = {rule for rule, _ in chat.problems(json.loads(line), TARGETS["chat"].roles)}
+    for line in lines.lines(table(*zip(*rows, strict=True)), system):
+        said = {rule for rule, _ in rules.problems(json.loads(line), TARGETS["chat"])}
         assert said <= {"empty-content"}
 
 
@@ -428,7 +461,7 @@ def test_a_text_counts_what_the_packages_public_interface_encodes(texts):
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1), st.none() | st.text())
 def test_a_row_of_a_table_counts_what_its_line_counts(rows, system):
     examples = table(*zip(*rows, strict=True))
-    written = [tokens.of_row(json.loads(line)) for line in chat.lines(examples, system)]
+    written = [tokens.of_row(json.loads(line)) for line in lines.lines(examples, system)]
     assert tokens.count(examples, system).tolist() == written
 
 

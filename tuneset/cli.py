@@ -28,6 +28,9 @@ STAGE_OF = {
     "select": "judge and choose",
     "score": "judge and choose",
     "compare": "judge and choose",
+    "targets": "format and check",
+    "export": "format and check",
+    "check": "format and check",
     "decide": "look and decide",
     "explain": "look and decide",
 }
@@ -290,6 +293,54 @@ def compare(before: str, now: str, as_json: bool) -> None:
     from tuneset import Dataset, terminal
 
     terminal.compared(Dataset.open(now).compare(before), as_json=as_json)
+
+
+@main.command()
+@as_json
+def targets(as_json: bool) -> None:
+    """List the trainers and platforms that files can be written for."""
+    from tuneset.targets import TARGETS, said
+
+    said.listed(TARGETS, as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--target", "names", multiple=True, required=True, metavar="NAME", help="Whom for; repeat for several.")
+@click.option("--out", type=click.Path(), help="The folder to write into (RUN/exports).")
+@as_json
+def export(run: str, names: tuple[str, ...], out: str | None, as_json: bool) -> None:
+    """Write RUN's examples as trainers and platforms read them.
+
+    `tuneset targets` lists the names. Every file is checked; exit code 1 where a target would refuse one.
+    """
+    from tuneset import Dataset, terminal
+    from tuneset.targets import said
+
+    with terminal.waiting(quiet=as_json) as watch:
+        done = Dataset.open(run).export(names, out=out, watch=watch)
+    said.exported(done, as_json=as_json)
+    sys.exit(int(any(each["errors"] for each in done)))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--target", "to", metavar="NAME", help="Whose rules; by the shape of the first row where not given.")
+@click.option("--fix", is_flag=True, help="Write mended copies, and what could not be mended apart.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Problems shown; 0 for all.")
+@as_json
+def check(files: tuple[str, ...], form: str, limit: int, as_json: bool, **options: Any) -> None:
+    """Check FILES, whoever wrote them, as strictly as a target does.
+
+    The first of several is trained on. Exit code 1 where something would be refused.
+    """
+    from tuneset.targets import files as finished
+    from tuneset.targets import said
+
+    checked = finished.check(files, **options)
+    said.checked(checked, "json" if as_json else form, limit)
+    sys.exit(int(checked.errors > 0))
 
 
 @main.command()

@@ -17,7 +17,7 @@ from tuneset.errors import RecipeError, RunError, unknown
 from tuneset.folder import Folder, whole, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tuneset.judge.judging import Seen
     from tuneset.recipe import Recipe
@@ -207,14 +207,38 @@ class Dataset:
         the file, `train-ROWS.jsonl` in the run folder where not given.
         """
         from tuneset.judge.select import selected  # noqa: PLC0415
-        from tuneset.targets import chat  # noqa: PLC0415
+        from tuneset.targets import lines  # noqa: PLC0415
 
         chosen, facts = selected(self._looked().examples, rows, self.recipe.judge.seed)
         path = Path(out) if out else self.path / f"train-{rows}.jsonl"
         examples = self.examples("train").join(chosen.select("id"), on="id", how="semi", maintain_order="left")
         with whole(path) as passing:
-            chat.write(chat.lines(examples, self.recipe.task.system), passing)
+            lines.write(lines.lines(examples, self.recipe.task.system), passing)
         return facts | {"file": str(path)}
+
+    def export(
+        self,
+        targets: str | Sequence[str],
+        *,
+        out: str | Path | None = None,
+        watch: Callable[[str], None] = lambda _: None,
+    ) -> list[dict[str, Any]]:
+        """Write the examples as each target reads them, in a folder of its name, and check every file.
+
+        `out`: the folder of these folders, `exports` in the run folder where not given. Returns for each target its
+        files, how many rows were changed or left out and why, and what the check says.
+        """
+        from tuneset.targets.export import about_run, export  # noqa: PLC0415
+        from tuneset.targets.table import target  # noqa: PLC0415
+
+        wanted = [target(name) for name in ([targets] if isinstance(targets, str) else targets)]
+        folder, examples = Path(out) if out else self.path / "exports", self.examples()
+        about = about_run(self.path, self.recipe, self.summary)
+        done = []
+        for each in wanted:
+            watch(each.name)
+            done.append(export(examples, each, folder / each.name, about))
+        return done
 
     def score(self, predictions: str | Path, *, baseline: str | Path | None = None) -> dict[str, Any]:
         """Score a model's answers to the validation examples, beside those of `baseline` and of simple ways to answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
 import sys
 import tomllib
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tuneset import step
 from tuneset.errors import RecipeError, unknown, way_out
-from tuneset.targets import rules
+from tuneset.targets import TARGETS, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -114,6 +115,16 @@ class Format(Part):
     """Which trainer or platform the files are for."""
 
     target: Literal["chat"] = "chat"
+    targets: list[str] = []  # whose files lie in `exports/` of the run folder besides
+
+    @field_validator("targets")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in TARGETS:
+                near = difflib.get_close_matches(name, TARGETS, n=1, cutoff=0.5)
+                raise ValueError(f"unknown target {name!r}" + (f", try {near[0]!r}" if near else ""))
+        return names
 
 
 class Recipe(Part):
@@ -191,6 +202,7 @@ def check_pages() -> list[dict[str, str]]:
     """
     grave = {
         "error": "An error in the finished files: a platform refuses them, or the row cannot teach what it is meant to.",
+        "fine": "Said only for the targets that refuse it: docs/targets.md names them.",
         "warning": "A warning about the finished files: some platforms refuse it or read it otherwise, others take it.",
     }
     return [

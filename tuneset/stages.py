@@ -19,7 +19,7 @@ from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
 from tuneset.report.page import counted
 from tuneset.split import Sides, balance, bridging, draw, place, strata_of
-from tuneset.targets import chat, rules, tokens
+from tuneset.targets import TARGETS, lines, rules, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -464,14 +464,14 @@ def format_(context: Context) -> Outcome:
             path.unlink(missing_ok=True)
             continue
         with whole(path) as passing:
-            chat.write(chat.lines(chosen, context.recipe.task.system), passing)
+            lines.write(lines.lines(chosen, context.recipe.task.system), passing)
         written[path.name] = {"rows": chosen.height, "bytes": path.stat().st_size, "sha256": file_hash(path)}
     return Outcome(examples, model.no_findings(), {"files": written})
 
 
 def check(context: Context) -> Outcome:
     """Read the files back, line by line, with the target's rules; count tokens."""
-    target = rules.TARGETS[context.recipe.format.target]
+    target = TARGETS[context.recipe.format.target]
     examples = context.before["format"].examples
     ids = examples.join(context.before["split"].tables["split"], on="id", how="left").sort("id").select("id", "side")
     problems = [

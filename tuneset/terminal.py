@@ -52,7 +52,7 @@ def plain(text: object, most: int = 100) -> Text:
     return Text(words if len(words) <= most else f"{words[: most - 1]}…")
 
 
-def _say(screen: Console, head: Text | str, body: Text | str) -> None:
+def say(screen: Console, head: Text | str, body: Text | str) -> None:
     """Print a line; on a terminal what does not fit goes on below the place where `body` began."""
     head, body = Text.assemble(head), Text.assemble(body)
     if screen.soft_wrap:
@@ -64,9 +64,14 @@ def _say(screen: Console, head: Text | str, body: Text | str) -> None:
         head = Text(" " * head.cell_len)
 
 
-def _say_whole(screen: Console, line: Text) -> None:
+def say_whole(screen: Console, line: Text) -> None:
     """Print a command or a path in one piece, however long, so that it can be copied."""
     screen.print(line, soft_wrap=True)
+
+
+def indented(screen: Console, head: str, path: str) -> None:
+    """Print a path behind a word, in one piece."""
+    say_whole(screen, Text.assemble(head, (path, "cyan")))
 
 
 def print_json(value: Any) -> None:
@@ -78,7 +83,7 @@ def failed(error: TunesetError) -> None:
     """Print what went wrong, where, and what to do next."""
     screen = console(stderr=True)
     for head, words in (("error  ", error.what), ("  at   ", error.where), ("  try  ", error.hint)):
-        _say(screen, Text(head, style="bold red" if head.startswith("error") else "dim"), plain(words, 2000))
+        say(screen, Text(head, style="bold red" if head.startswith("error") else "dim"), plain(words, 2000))
 
 
 @contextlib.contextmanager
@@ -102,10 +107,19 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
         yield watch
 
 
+@contextlib.contextmanager
+def waiting(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show what is being worked on; nothing in a pipe."""
+    screen = console()
+    moving = not quiet and not screen.soft_wrap and not screen.is_dumb_terminal
+    with screen.status("") if moving else contextlib.nullcontext() as status:
+        yield lambda what: status.update(f" {what} …") if status is not None else None
+
+
 def _ended(screen: Console, event: Event) -> None:
     took = {"unchanged": "unchanged", "gone": "as read before"}.get(event.kind, f"{event.seconds:.1f} s")
     line = Text.assemble(plain(event.says, 90), (f"  {took}", "dim"))
-    _say(screen, Text(f"  {event.stage:<8}", style="bold"), line)
+    say(screen, Text(f"  {event.stage:<8}", style="bold"), line)
     if event.stage == "get":
         _read_details(screen, event.facts or {})
 
@@ -114,7 +128,7 @@ def _read_details(screen: Console, facts: Mapping[str, Any]) -> None:
     for sentence in facts["said"][1:]:
         words = plain(sentence, 160)
         words.stylize("dim")
-        _say(screen, " " * 10, words)
+        say(screen, " " * 10, words)
     preview = facts["preview"]
     if preview["rows"]:
         screen.print(Padding(_rows(preview["columns"], preview["rows"], 5), (0, 0, 0, 10)))
@@ -144,10 +158,10 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
     screen.print(Text("  Next", style="bold"))
     for number, action in enumerate(summary["next"], 1):
         why = Text(action["why"], style="dim")
-        _say(screen, f"  {number}  ", Text.assemble(plain(action["words"], 400), ". ", why))
-        _say_whole(screen, Text(f"     {action['command']}", style="cyan"))
+        say(screen, f"  {number}  ", Text.assemble(plain(action["words"], 400), ". ", why))
+        say_whole(screen, Text(f"     {action['command']}", style="cyan"))
     screen.print()
-    _say_whole(screen, Text.assemble("  Report  ", (str(dataset.report), "cyan")))
+    say_whole(screen, Text.assemble("  Report  ", (str(dataset.report), "cyan")))
 
 
 def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:
@@ -159,7 +173,7 @@ def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:
     gate = [f"The gate is closed: {words}" for words in summary["gate"]["failed"] if "verdict" not in words]
     for sentence in (*summary["verdict"]["reasons"], *gate, kept, *known):
         if sentence:
-            _say(screen, " " * 4, plain(sentence, 400))
+            say(screen, " " * 4, plain(sentence, 400))
 
 
 def _first_example(screen: Console, first: Mapping[str, Any]) -> None:
@@ -167,7 +181,7 @@ def _first_example(screen: Console, first: Mapping[str, Any]) -> None:
     for turn in first.get("messages", [])[:6]:
         content = turn.get("content") or turn.get("tool_calls")
         shown = content if isinstance(content, str) else orjson.dumps(content).decode()
-        _say(screen, Text(f"    {turn.get('role', '?'):<10}", style="bold"), plain(shown, 100))
+        say(screen, Text(f"    {turn.get('role', '?'):<10}", style="bold"), plain(shown, 100))
     screen.print()
 
 
@@ -188,22 +202,22 @@ def peeked(read: Read, *, as_json: bool) -> None:
         return
     screen = console()
     for sentence in read.said:
-        _say(screen, "  ", plain(sentence, 200))
+        say(screen, "  ", plain(sentence, 200))
     screen.print()
     if read.preview.height:
         screen.print(Padding(_rows(read.preview.columns, read.preview.head(5).rows(), 8), (0, 0, 0, 2)))
     if read.findings.height:
-        _say(screen, "\n  ", f"{counted(read.findings.height, 'row')} cannot be read:")
+        say(screen, "\n  ", f"{counted(read.findings.height, 'row')} cannot be read:")
         for says in read.findings["says"].head(5):
-            _say(screen, " " * 4, plain(says, 160))
-    _say(screen, "\n  ", Text("Nothing was written. Next: tuneset prepare with the same arguments.", style="dim"))
+            say(screen, " " * 4, plain(says, 160))
+    say(screen, "\n  ", Text("Nothing was written. Next: tuneset prepare with the same arguments.", style="dim"))
 
 
 def written(path: Path) -> None:
     """Say where the recipe is and what to do with it."""
     screen = console()
-    _say_whole(screen, Text(f"  {path} holds every default. Edit it, then:"))
-    _say_whole(screen, Text(f"  tuneset prepare {path}", style="cyan"))
+    say_whole(screen, Text(f"  {path} holds every default. Edit it, then:"))
+    say_whole(screen, Text(f"  tuneset prepare {path}", style="cyan"))
 
 
 def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool) -> None:
@@ -217,17 +231,17 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
     for row in shown.iter_rows(named=True):
         score = f"  {row['score']:.2f}" if row["score"] is not None else ""
         screen.print(Text.assemble((row["id"][:8], "cyan"), f"  {row['rule']}  ", (row["state"], "dim"), score))
-        _say(screen, " " * 10, plain(row["text"], 120))
+        say(screen, " " * 10, plain(row["text"], 120))
         for name, value in (("twin", row["twin_text"]), ("before", row["before"]), ("after", row["after"])):
             if value is not None:
-                _say(screen, Text(f"          {name:<7}", style="dim"), plain(value, 120))
-        _say(screen, " " * 10, plain(row["says"], 160))
+                say(screen, Text(f"          {name:<7}", style="dim"), plain(value, 120))
+        say(screen, " " * 10, plain(row["says"], 160))
     hidden = findings.height - shown.height
     more = f" ({hidden:,} more: --limit 0)" if hidden else ""
     screen.print(Text(f"\n  {counted(findings.height, 'finding')}{more}"))
     if shown.height:
         command = f"  Next: tuneset decide {run} {shown['id'][0][:8]} accept|reject|edit"
-        _say_whole(screen, Text(command, style="dim"))
+        say_whole(screen, Text(command, style="dim"))
 
 
 def corrections(found: pl.DataFrame, run: str, *, as_json: bool) -> None:
@@ -250,7 +264,7 @@ def decided(decision: Mapping[str, Any], run: str, *, as_json: bool) -> None:
         print_json(decision)
         return
     said = f"  {decision['verdict']} noted for {decision['finding'][:8]}. To apply it: tuneset prepare {run}"
-    _say_whole(console(), Text(said))
+    say_whole(console(), Text(said))
 
 
 def guided(path: Path, run: str, *, as_json: bool) -> None:
@@ -259,8 +273,8 @@ def guided(path: Path, run: str, *, as_json: bool) -> None:
         print_json({"file": str(path)})
         return
     screen = console()
-    _say_whole(screen, Text.assemble("  ", (str(path), "cyan"), " has an entry for each label."))
-    _say(screen, "  ", Text(f"Say what each means, then: tuneset prepare {run}", style="dim"))
+    say_whole(screen, Text.assemble("  ", (str(path), "cyan"), " has an entry for each label."))
+    say(screen, "  ", Text(f"Say what each means, then: tuneset prepare {run}", style="dim"))
 
 
 def selected(facts: Mapping[str, Any], *, as_json: bool) -> None:
@@ -269,8 +283,8 @@ def selected(facts: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(facts)
         return
     screen = console()
-    _say(screen, "  ", plain(facts["words"], 400))
-    _say_whole(screen, Text.assemble("  Written: ", (facts["file"], "cyan")))
+    say(screen, "  ", plain(facts["words"], 400))
+    say_whole(screen, Text.assemble("  Written: ", (facts["file"], "cyan")))
 
 
 def scored(facts: Mapping[str, Any], *, as_json: bool) -> None:
@@ -279,11 +293,11 @@ def scored(facts: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(facts)
         return
     screen = console()
-    _say(screen, "  ", plain(facts["words"], 600))
+    say(screen, "  ", plain(facts["words"], 600))
     rows = [(each["column"], *(_between(each[key]) for key in ("accuracy", "f1"))) for each in facts["columns"]]
     screen.print(Padding(_rows(("", "accuracy", "macro F1"), rows, 3), (1, 0, 1, 2)))
     for each in facts["against"]:
-        _say(screen, "  ", plain(each["words"], 300))
+        say(screen, "  ", plain(each["words"], 300))
 
 
 def _between(figure: Mapping[str, float]) -> str:
@@ -298,12 +312,12 @@ def compared(facts: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(facts)
         return
     screen, changed = console(), [row for row in facts["rows"] if row["before"] != row["now"]]
-    _say(screen, "  ", plain(facts["words"], 400))
+    say(screen, "  ", plain(facts["words"], 400))
     rows = [(row["what"], _figure(row["before"]), _figure(row["now"])) for row in changed]
     if rows:
         screen.print(Padding(_rows(("", "before", "now"), rows, 3), (1, 0, 1, 2)))
     same = len(facts["rows"]) - len(changed)
-    _say(screen, "  ", Text(f"{counted(same, 'figure')} the same.", style="dim"))
+    say(screen, "  ", Text(f"{counted(same, 'figure')} the same.", style="dim"))
 
 
 def _figure(value: float) -> str:
@@ -327,7 +341,7 @@ def explained(pages: Sequence[Mapping[str, str]], checks: Sequence[Mapping[str, 
 
 
 def _title(screen: Console, page: Mapping[str, str]) -> None:
-    _say(screen, Text(f"{page['rule']:<24}", style="bold"), page["title"])
+    say(screen, Text(f"{page['rule']:<24}", style="bold"), page["title"])
 
 
 def _page(screen: Console, text: str) -> None:
@@ -336,4 +350,4 @@ def _page(screen: Console, text: str) -> None:
     for paragraph in re.split(r"\n\n|\n(?=[A-Z][a-z ]{2,20}: |>>> )", text):
         lines = paragraph.splitlines()
         for line in lines if paragraph.startswith(">>> ") else [" ".join(lines)]:
-            _say(screen, "  ", line)
+            say(screen, "  ", line)

@@ -7,7 +7,7 @@ from time import perf_counter
 import polars as pl
 
 from tuneset.split import draw, strata_of
-from tuneset.targets import chat
+from tuneset.targets import lines
 
 SYSTEM = "Classify the user message into a category and sub-category and output the result as JSON."
 
@@ -19,7 +19,7 @@ def main(run: str, out: str) -> None:
     codes, _ = strata_of(examples, ["category"])
     held = pl.Series(draw(codes, 0.2, 42))
     for name, side in (("train", ~held), ("validation", held)):
-        chat.write(chat.lines(examples.filter(side), SYSTEM), Path(out) / f"{name}.jsonl")
+        lines.write(lines.lines(examples.filter(side), SYSTEM), Path(out) / f"{name}.jsonl")
     print(perf_counter() - start)
 
 

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 RULE = "unreadable-row"
 _PREVIEW = 10
-_TASKS = ("plain", "classify", "extract", "chat", "tools")  # where inputs differ, the later one holds for all
+_TASKS = (
+    "plain",
+    "classify",
+    "extract",
+    "chat",
+    "tools",
+    "preference",
+)  # where inputs differ, the later one holds for all
 _PART = pl.Schema(
     {
         **{name: kind for name, kind in model.EXAMPLES.items() if name not in ("id", "source", "origin")},
@@ -36,6 +43,10 @@ _KINDS = {
     "sharegpt": "conversations (ShareGPT: from and value)",
     "alpaca": "instructions and outputs (Alpaca)",
     "prompt-completion": "prompts and completions",
+    "converse": "conversations (Bedrock Converse)",
+    "gemini": "conversations (Gemini: contents)",
+    "preference": "preference pairs (preferred and not preferred)",
+    "chosen": "preference pairs (chosen and rejected)",
 }
 
 
@@ -124,7 +135,7 @@ def _none(at: str, why: str) -> InputError:
 
 def _shapes(tables: Sequence[Table]) -> list[shapes.Shape]:
     """Recognise the shape of each input's rows; inputs of two kinds cannot be one dataset."""
-    found = [shapes.recognise(table.cells, table.name) for table in tables]
+    found = [shapes.recognise(table.cells) for table in tables]
     for table, shape in zip(tables, found, strict=True):
         if shape.kind != found[0].kind and table.cells.height:
             where = f"{tables[0].name} and {table.name}"
@@ -212,7 +223,8 @@ def _from_conversations(table: Table, shape: shapes.Shape, columns: Columns) -> 
         written = [orjson.dumps(row) for row in cells.filter(bad).iter_rows(named=True)]
         raw = pl.DataFrame({"row": table.row.filter(bad), "raw": [shown(row) for row in written]})
         part = part.update(raw, on="row")
-    return _Made(_whole(table, part), "tools" if told.tools else "chat", _about_renamed(told.renamed, part.height))
+    task = "preference" if shape.kind in shapes.PAIRS else "tools" if told.tools else "chat"
+    return _Made(_whole(table, part), task, _about_renamed(told.renamed, part.height))
 
 
 def _groups(columns: Sequence[str]) -> pl.Expr:

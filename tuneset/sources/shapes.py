@@ -1,4 +1,4 @@
-"""The shapes of conversations (chat messages, ShareGPT, Alpaca, prompt and completion), brought to one: messages."""
+"""The shapes of conversations (chat, ShareGPT, Alpaca, preference pairs and others), brought to one: messages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.errors import InputError
+from tuneset.shapes import SHAPES
+from tuneset.targets.rules import UNREADABLE
+from tuneset.targets.table import TARGETS
 
 Message = dict[str, Any]
 Cells = Mapping[str, "str | None"]
 
 _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("converse", ("schemaVersion", "messages")),
+    ("gemini", ("contents",)),
+    ("preference", ("input", "preferred_output")),
+    ("chosen", ("prompt", "chosen", "rejected")),
+    ("chosen", ("chosen", "rejected")),
     ("chat", ("messages",)),
     ("sharegpt", ("conversations",)),
     ("sharegpt", ("conversation",)),
@@ -24,7 +31,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prompt-completion", ("question", "answer")),
     ("prompt-completion", ("instruction", "response")),
 )
-_PREFERENCE = ({"chosen", "rejected"}, {"preferred_output"})
+PAIRS = ("preference", "chosen")  # the kinds that hold an answer to prefer and one that was rejected
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _RESULTS = ("tool", "observation", "function_response")
 _SHAREGPT = {"human", "gpt", "system", "function_call", *_RESULTS}
@@ -46,22 +53,16 @@ class Conversations(NamedTuple):
     renamed: int = 0  # how many were chat messages with the names of ShareGPT
 
 
-def recognise(cells: pl.DataFrame, where: str) -> Shape:
+def recognise(cells: pl.DataFrame) -> Shape:
     """Say what shape most rows have, by the names of their columns; a table where it is none of the known ones.
 
-    Raises InputError for preference data (chosen and rejected answers), which this version does not take.
-
-    >>> recognise(pl.DataFrame({"prompt": ["a"], "completion": ["b"]}), "a.csv")
+    >>> recognise(pl.DataFrame({"prompt": ["a"], "completion": ["b"]}))
     Shape(kind='prompt-completion', keys=('prompt', 'completion'))
     """
-    for pair in _PREFERENCE:
-        if len(pair & set(cells.columns)) == len(pair):
-            what = f"preference data ({' and '.join(sorted(pair))}) is not taken by this version"
-            raise InputError(what, where, "give the preferred answers only, as messages or as prompt and completion")
     best, most = Shape("table"), 0
     written = {name.casefold(): name for name in cells.columns}
     for kind, names in _SHAPES:
-        keys = tuple(written[name] for name in names if name in written)
+        keys = tuple(written[name.casefold()] for name in names if name.casefold() in written)
         if len(keys) < len(names):
             continue
         first = pl.col(keys[0])
@@ -103,6 +104,8 @@ class _Row(NamedTuple):
 def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     kept = {key: _as_json(key, cells[key]) for key in others if cells[key] is not None}
     extra = orjson.dumps(kept).decode() if kept else "{}"
+    if shape.kind in _BY_SHAPE:
+        return _shaped(cells, shape, kept)
     turns = _TURNS[shape.kind](cells, shape.keys)
     names = _sharegpt_names(turns) if shape.kind in ("chat", "sharegpt") and isinstance(turns, list) else None
     if names and isinstance(turns, list):
@@ -113,6 +116,26 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
     text, label = model.turns_say(turns)
     return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools, renamed=names is not None)
+
+
+def _shaped(cells: Cells, shape: Shape, kept: dict[str, Any]) -> _Row:
+    """Read a row by the module of its shape, as the check of finished files does; what was rejected stays in `extra`."""
+    module, reader = SHAPES[shape.kind], TARGETS[_BY_SHAPE[shape.kind]]
+    raw = {key: _value(cells[key]) for key in (*shape.keys, *_USED[shape.kind]) if cells.get(key) is not None}
+    wrong = next((says for rule, says in module.problems(raw, reader) if rule in UNREADABLE), None)
+    if wrong:
+        return _Row(None, None, None, orjson.dumps(kept).decode(), wrong, tools=False)
+    row = module.read(raw, reader)
+    turns = row.pop("messages")
+    text, label = model.turns_say(turns)
+    extra = orjson.dumps(kept | row).decode()
+    used = bool(row.get("tools")) or any(turn.get("tool_calls") for turn in turns)
+    return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools=used)
+
+
+def _value(cell: str | None) -> Any:
+    """Open a cell that holds a list or an object; a text stays one."""
+    return _loads(cell) if cell and cell[0] in "[{" and _loads(cell) is not None else cell
 
 
 def _as_json(key: str, value: str | None) -> Any:
@@ -226,10 +249,16 @@ def _answer(said: str | None) -> list[Message]:
     return [] if said is None else [{"role": "assistant", "content": said}]
 
 
+# Shapes that are read as the check of finished files reads them, and the target by whose rules.
+_BY_SHAPE = {"converse": "bedrock-nova", "gemini": "gemini", "preference": "openai-dpo", "chosen": "trl-preference"}
 _TURNS = {"chat": _chat, "sharegpt": _sharegpt, "alpaca": _alpaca, "prompt-completion": _pair}
 _USED = {
     "chat": (),
     "sharegpt": ("system",),
     "alpaca": ("system", "input", "history"),
     "prompt-completion": ("system",),
+    "converse": ("system", "toolConfig"),
+    "gemini": ("systemInstruction", "tools"),
+    "preference": ("non_preferred_output",),
+    "chosen": ("tools",),
 }

@@ -1,5 +1,6 @@
-"""Forms that trainers read: a module per shape of row, one dated table of rules for all of them."""
+"""What trainers read: one dated table of targets, the rules for their files, and how a row is fitted to them."""
 
-from tuneset.targets.rules import RULES, TARGETS, check
+from tuneset.targets.rules import RULES, check
+from tuneset.targets.table import TARGETS
 
 __all__ = ["RULES", "TARGETS", "check"]

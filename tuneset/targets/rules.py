@@ -1,21 +1,25 @@
-"""What platforms ask of a file, as dated data, and the check that reads a finished file against it."""
+"""What can be wrong with a file, how grave it is, and the check that reads a finished file against a target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 import orjson
 import polars as pl
 
 from tuneset.errors import InputError
-from tuneset.targets import chat, tokens
+from tuneset.shapes import SHAPES, told
+from tuneset.shapes.row import kind
+from tuneset.targets import talk, tokens
+from tuneset.targets.answers import Answers
+from tuneset.targets.table import TARGETS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
+
+    from tuneset.shapes.row import Said
 
 Problem = tuple[int | None, str, str]  # line (null: the whole file), rule, what is wrong
 
@@ -24,47 +28,15 @@ PROBLEMS = pl.Schema(
 )
 
 
-@dataclass(frozen=True)
-class Target:
-    """What one platform, or a family that reads the same file, asks for; true on `checked_on`."""
-
-    checked_on: date
-    sources: tuple[str, ...]
-    roles: frozenset[str]
-    min_rows: int
-    max_bytes: int
-    max_tokens: int  # per example; a longer one is cut from the end, where the answer is; Azure's gpt-4.1-nano: 32,768
-
-
 class Rule(NamedTuple):
-    """How grave a problem is, and what to do about it; `mend` names the platforms where they differ."""
+    """How grave a problem is where a target does not say otherwise, and what to do about it."""
 
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "fine"]
     mend: str
 
 
-TARGETS = {
-    # The format outlives its origin: OpenAI takes no new jobs after 2027-01-06; Azure, Together, Fireworks and the
-    # open trainers read the same file.
-    "chat": Target(
-        checked_on=date(2026, 11, 22),
-        sources=(
-            "https://platform.openai.com/docs/guides/supervised-fine-tuning",
-            "https://github.com/openai/openai-openapi/blob/f7f4b05/openapi.yaml",
-            "https://learn.microsoft.com/azure/ai-foundry/openai/how-to/fine-tuning",
-            "https://docs.together.ai/docs/fine-tuning/data-preparation",
-            "https://github.com/fw-ai/cookbook/blob/76821fa/skills/fireworks-training/references/choose-method.md",
-            "https://pypi.org/project/mistral-common/1.13.1/",
-        ),
-        roles=frozenset({"system", "user", "assistant", "tool", "function"}),
-        min_rows=10,
-        max_bytes=512_000_000,
-        max_tokens=65_536,
-    ),
-}
-
 # An error: a platform that reads this shape refuses the file, or the row cannot teach what it is meant to.
-# A warning: some refuse it or read it otherwise, and others train on it as it is.
+# A warning: some refuse it or read it otherwise, and others train on it as it is. Fine: only some targets mind.
 RULES = {
     "empty-file": Rule("error", "write at least one example"),
     "too-few-rows": Rule("warning", "add examples: OpenAI and Azure ask for 10, Fireworks for 3, Together for 1"),
@@ -76,7 +48,7 @@ RULES = {
     "not-utf-8": Rule("error", "save the file as UTF-8"),
     "not-json": Rule("error", "write one whole JSON object per line"),
     "not-an-object": Rule("error", 'write each line as {"messages": [...]}'),
-    "no-messages": Rule("error", "turn the rows into messages, or choose the target that fits them"),
+    "no-messages": Rule("error", "turn the rows into this shape, or choose the target that fits them"),
     "mixed-shapes": Rule("error", "keep one shape of row per file: Together refuses two, others read half"),
     "empty-messages": Rule("error", "take the line out, or give it messages"),
     "message-not-an-object": Rule("error", 'write each message as {"role": ..., "content": ...}'),
@@ -110,15 +82,41 @@ RULES = {
     "undeclared-tool": Rule("error", "declare the function in the row's tools: the model should see what it calls"),
     "bad-tools": Rule("error", 'write tools as [{"type": "function", "function": {"name": ...}}]'),
     "too-many-tokens": Rule("error", "shorten or split the example: it is cut from the end, where the answer is"),
+    "arguments-not-object": Rule("error", "write arguments as an object: TRL's templates print a string quoted"),
+    "bad-pair": Rule(
+        "error", "give the answer to prefer and the one that was rejected, one message of the assistant each"
+    ),
+    "input-ends-with-answer": Rule("error", "end the input with what is asked: the answer stands beside it"),
+    "nothing-to-grade": Rule(
+        "error", "put what the grader compares with beside the messages, such as reference_answer"
+    ),
+    "wrong-version": Rule("error", 'write "schemaVersion": "bedrock-conversation-2024"'),
+    "mixed-keys": Rule("error", "give the key to every row or to none: Amazon's validator refuses a mixture"),
+    "several-systems": Rule("fine", "join them into one"),
+    "several-calls": Rule("fine", "make one call at a time: each answer must follow its call there"),
+    "too-many-turns": Rule(
+        "error", "cut the conversation to one question and its answer, or choose a target for conversations"
+    ),
+    "image-not-taken": Rule("error", "choose a target that takes images, or leave the row out"),
+    "image-not-by-user": Rule("error", "show images in the user's messages only"),
+    "reserved-word": Rule("error", "reword it: these words mark turns there, and make the job fail"),
+    "too-many-rows": Rule("error", "take fewer rows: tuneset select RUN --rows N chooses the ones that say most"),
+    "answer-not-json": Rule(
+        "warning", "write the answer as the others are written, or the model learns two ways to answer"
+    ),
+    "answer-other-keys": Rule("warning", "give the answer the keys that the other answers have"),
+    "same-in-both": Rule("error", "take it out of one of the files: the score would count what was learned by heart"),
+    "near-twin-across": Rule("warning", "keep both in one file: tuneset prepare splits so that no twin looks across"),
 }
 
 
-def check(path: Path, target: Target = TARGETS["chat"]) -> pl.DataFrame:
+def check(path: Path, target: Target = TARGETS["chat"], *, side: str = "train") -> pl.DataFrame:
     """Read a finished file line by line and say what its platform, or any that reads this shape, would refuse.
 
     Gives one row per problem in the order of the file: `line` (from 1; null for the whole file), `rule`, `severity`
     (error or warning), `says` and `mend`. The file is streamed; what is held is one line, its parse and the problems.
-    1,000,000 short lines take 2 s on one core. Errors: InputError for a file that cannot be opened.
+    1,000,000 short lines of chat take 2 s on one core, of other shapes about 20. `side`: a minimum of rows is asked of
+    the file that is trained on only. Errors: InputError for a file that cannot be opened.
 
     Limits: tokens are an estimate and only lines that could exceed the limit are counted; images are not opened.
 
@@ -132,26 +130,82 @@ def check(path: Path, target: Target = TARGETS["chat"]) -> pl.DataFrame:
     """
     try:
         with path.open("rb", buffering=1 << 20) as file:
-            found = list(_problems(file, path.stat().st_size, target))
+            found = list(_problems(file, path.stat().st_size, target, side))
     except OSError as error:
         raise InputError(
             f"the file cannot be read: {error.strerror}", str(path), "check its name and rights"
         ) from error
+    return weighed(found, target)
+
+
+def weighed(found: list[Problem], target: Target) -> pl.DataFrame:
+    """Say how grave each problem is for a target, and what to do; what is fine there is left out."""
     plain = pl.DataFrame(found, schema={name: PROBLEMS[name] for name in ("line", "rule", "says")}, orient="row")
-    graver = {name: rule.severity for name, rule in RULES.items()}
+    graver = {name: severity(name, target) for name in RULES}
     mends = {name: rule.mend for name, rule in RULES.items()}
-    return plain.with_columns(
-        severity=pl.col("rule").replace_strict(graver, return_dtype=pl.String),
-        mend=pl.col("rule").replace_strict(mends, return_dtype=pl.String),
-    ).select(PROBLEMS.names())
+    return (
+        plain.with_columns(
+            severity=pl.col("rule").replace_strict(graver, return_dtype=pl.String),
+            mend=pl.col("rule").replace_strict(mends, return_dtype=pl.String),
+        )
+        .filter(pl.col("severity").is_not_null())
+        .select(PROBLEMS.names())
+    )
 
 
-def _problems(file: BinaryIO, size: int, target: Target) -> Iterator[Problem]:
+def severity(rule: str, target: Target) -> str | None:
+    """Say how grave a rule is for a target; None where it minds nothing.
+
+    >>> severity("same-role-twice", TARGETS["openai"]), severity("same-role-twice", TARGETS["fireworks"])
+    (None, 'error')
+    """
+    usual = RULES[rule].severity
+    return target.severity(rule, None if usual == "fine" else usual)
+
+
+def problems(raw: Any, target: Target) -> Iterator[Said]:
+    """Say what is wrong with one parsed line for a target, in its own shape and as a conversation.
+
+    >>> list(problems({"text": "a"}, TARGETS["openai"]))
+    [('no-messages', 'there are no messages; this is a row of plain text')]
+    """
+    if not isinstance(raw, dict):
+        yield "not-an-object", f"the line is {kind(raw)}, not an object"
+        return
+    shape = SHAPES[target.shape]
+    if not raw.keys() >= shape.KEYS and (other := told(raw)):
+        yield "no-messages", f"there are no {min(shape.KEYS - raw.keys())}; this is a row of {SHAPES[other].NAME}"
+        return
+    found = list(shape.problems(raw, target))
+    yield from found
+    if not any(rule in UNREADABLE for rule, _ in found):
+        said = {rule for rule, _ in found}
+        yield from (each for each in talk.problems(shape.read(raw, target), target) if each[0] not in said)
+
+
+# What keeps a row of another shape than chat from being read as a conversation.
+UNREADABLE = {
+    "no-messages",
+    "mixed-shapes",
+    "bad-pair",
+    "missing-content",
+    "content-not-text",
+    "message-not-an-object",
+    "unknown-role",
+    "bad-tool-call",
+    "bad-tools",
+    "wrong-version",
+    "input-ends-with-answer",
+}
+
+
+def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[Problem]:
     if file.read(3) == b"\xef\xbb\xbf":
         yield 1, "byte-order-mark", "the file begins with a byte-order mark"
     else:
         file.seek(0)
-    loads, ordinary, limit = orjson.loads, chat.ordinary, target.max_tokens
+    loads, ordinary, limit = orjson.loads, talk.ordinary, target.max_tokens or 1 << 62
+    quick, answers, alike = talk.takes_ordinary(target), Answers(), Alike(target)
     number = blank = unread = strays = 0
     for number, line in enumerate(file, 1):
         try:
@@ -163,18 +217,40 @@ def _problems(file: BinaryIO, size: int, target: Target) -> Iterator[Problem]:
             blank += rule == "blank-line"
             continue
         # A token is at least a byte, and the brackets around a message outweigh the 3 tokens that it costs.
-        if len(line) <= limit and ordinary(row):
+        if quick and len(line) <= limit and ordinary(row):
+            answers.see(number, row["messages"][-1]["content"])
             continue
-        strays += not chat.is_chat(row)
-        for rule, says in (*chat.problems(row, target.roles), *_length(row, line, limit)):
+        strays += not (row.keys() if isinstance(row, dict) else set()) >= SHAPES[target.shape].KEYS
+        alike.see(row)
+        for rule, says in (*problems(row, target), *_length(row, line, limit, target)):
             yield number, rule, says
     if 0 < strays < number - unread:
-        yield None, "mixed-shapes", f"{strays:,} of {number - unread:,} rows are not chat"
-    for rule, says in _whole(number - blank, size, target):
+        yield None, "mixed-shapes", f"{strays:,} of {number - unread:,} rows are not {SHAPES[target.shape].NAME}"
+    yield from answers.problems()
+    for rule, says in (*alike.problems(), *_whole(number - blank, size, target, side)):
         yield None, rule, says
 
 
-def _unread(line: bytes, error: orjson.JSONDecodeError) -> chat.Said:
+class Alike:
+    """Count keys that every row must have, or none."""
+
+    def __init__(self, target: Target) -> None:
+        self.keys, self.rows, self.having = target.alike, 0, Counter[str]()
+
+    def see(self, row: Any) -> None:
+        """Count what one row has."""
+        if self.keys and isinstance(row, dict):
+            self.rows += 1
+            self.having.update(key for key in self.keys if key in row)
+
+    def problems(self) -> Iterator[Said]:
+        """Say which keys some rows have and others lack."""
+        for key, rows in sorted(self.having.items()):
+            if rows < self.rows:
+                yield "mixed-keys", f"{rows:,} of {self.rows:,} rows have {key}, the others have none"
+
+
+def _unread(line: bytes, error: orjson.JSONDecodeError) -> Said:
     if not line.strip():
         return "blank-line", "the line is blank"
     try:
@@ -184,17 +260,23 @@ def _unread(line: bytes, error: orjson.JSONDecodeError) -> chat.Said:
     return "not-json", f"{error.msg}, at character {error.pos + 1} of the line"
 
 
-def _length(row: Any, line: bytes, limit: int) -> Iterator[chat.Said]:
-    if len(line) <= limit or not chat.is_chat(row) or not isinstance(row["messages"], list):
+def _length(row: Any, line: bytes, limit: int, target: Target) -> Iterator[Said]:
+    if len(line) <= limit or not isinstance(row, dict):
         return
-    if (counted := tokens.of_row(row)) > limit:
+    shape = SHAPES[target.shape]
+    if any(rule in UNREADABLE for rule, _ in shape.problems(row, target)):
+        return
+    if (counted := tokens.of_row(shape.read(row, target))) > limit:
         yield "too-many-tokens", f"about {counted:,} tokens, {counted - limit:,} more than the {limit:,} that are read"
 
 
-def _whole(rows: int, size: int, target: Target) -> Iterator[chat.Said]:
+def _whole(rows: int, size: int, target: Target, side: str) -> Iterator[Said]:
+    most = target.max_rows if side == "train" else target.max_validation_rows or target.max_rows
     if not rows:
         yield "empty-file", "the file has no rows"
-    elif rows < target.min_rows:
+    elif rows < target.min_rows and side == "train":
         yield "too-few-rows", f"{rows} {'row' if rows == 1 else 'rows'}, and {target.min_rows} are asked for"
-    if size > target.max_bytes:
+    elif most and rows > most:
+        yield "too-many-rows", f"{rows:,} rows, and {most:,} are taken"
+    if target.max_bytes and size > target.max_bytes:
         yield "too-large", f"{size / 1e6:,.0f} MB, and {target.max_bytes / 1e6:,.0f} MB are taken"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from tuneset.targets import chat
+from tuneset.shapes.row import OFFERED
+from tuneset.targets.lines import lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ def count(examples: pl.DataFrame, system: str | None = None) -> npt.NDArray[np.i
     """Estimate how many tokens each example has when it is written as chat.
 
     Gives one number per example, in their order: o200k_base tokens counted as the OpenAI cookbook does, 3 per message,
-    its role, content and name, and 3 for the reply. `system` is what `chat.lines` is given. An example without text or
+    its role, content and name, and 3 for the reply. `system` is what `lines` is given. An example without text or
     answer counts what it has.
 
     Source: OpenAI cookbook, "How to count tokens with tiktoken", which calls the counts "an estimate, not a timeless
@@ -93,7 +94,7 @@ def of_row(row: Mapping[str, Any]) -> int:
     >>> of_row({"messages": [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "Orders"}]})
     16
     """
-    offered = {key: row[key] for key in chat.OFFERS if row.get(key)}
+    offered = {key: row[key] for key in OFFERED if row.get(key)}
     return _of_messages(row["messages"]) + (_of_value(offered) if offered else 0)
 
 
@@ -108,7 +109,7 @@ def _tables(examples: pl.DataFrame, system: str | None) -> npt.NDArray[np.int64]
 
 def _conversations(examples: pl.DataFrame, system: str | None) -> npt.NDArray[np.int64]:
     """Count the very lines that are written; parsing each is a tenth of the work."""
-    counts = (of_row(orjson.loads(line)) for line in chat.lines(examples, system).to_list())
+    counts = (of_row(orjson.loads(line)) for line in lines(examples, system).to_list())
     return np.fromiter(counts, dtype=np.int64, count=examples.height)
 
 

@@ -1,0 +1,92 @@
+"""TRL's reading of a row, through the chat templates that a row can be asked to fit."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jinja2 import TemplateError
+from lines import main
+from loaded import each_loaded
+from transformers.utils.chat_template_utils import render_jinja_template
+from trl.data_utils import apply_chat_template, maybe_convert_to_chatml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lines import Problem
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+# What a template takes beside user and assistant in turn: its model knows no more, whoever wrote the row.
+TAKES = {
+    "chatml": {"system"},
+    "llama3": {"system"},
+    "llama3_1": {"system", "tool"},
+    "qwen2_5": {"system", "tool", "parallel", "beside"},
+    "qwen3": {"system", "tool", "parallel", "beside"},
+    "gemma": set(),
+    "gemma3": {"system"},
+}
+FIELDS = ("messages", "prompt", "completion", "chosen", "rejected")
+
+
+class Reader(NamedTuple):
+    """The one method of a tokenizer that TRL asks for."""
+
+    template: str
+
+    def apply_chat_template(self, conversation: list[Any], **settings: Any) -> str:
+        """Render a conversation as `transformers` does."""
+        for name in ("tokenize", "return_dict"):
+            settings.pop(name, None)
+        made, _ = render_jinja_template(
+            [conversation], chat_template=self.template, bos_token="<s>", eos_token="</s>", **settings
+        )
+        return made[0]
+
+
+def reader(name: str) -> Reader:
+    """Take a template out of TRL; ChatML is no model's own."""
+    if name == "chatml":
+        return Reader(CHATML)
+    return Reader((files("trl") / "chat_templates" / f"{name}.jinja").read_text(encoding="utf-8"))
+
+
+READERS = {name: reader(name) for name in TAKES}
+
+
+def check_row(row: dict[str, Any]) -> None:
+    """Raise where a template that takes what the row has cannot render it, or leaves out what is to be learned."""
+    row = maybe_convert_to_chatml(row)
+    tools = json.loads(row["tools"]) if isinstance(row.get("tools"), str) else row.get("tools")
+    said = [message for name in FIELDS for message in row.get(name) or []]
+    has = {"system"} if any(message["role"] == "system" for message in said) else set()
+    if tools or any(message.get("tool_calls") or message["role"] == "tool" for message in said):
+        has |= {"tool"}
+    if any(len(message.get("tool_calls") or []) > 1 for message in said):
+        has |= {"parallel"}
+    if any(message.get("tool_calls") and message.get("content") for message in said):
+        has |= {"beside"}
+    for name, takes in TAKES.items():
+        if has <= takes:
+            made = apply_chat_template(row, READERS[name], tools=tools)
+            rendered = "".join(str(value) for value in made.values())
+            for message in (each for each in said if each["role"] == "assistant"):
+                if isinstance(message.get("content"), str) and message["content"].strip() not in rendered:
+                    raise ValueError(f"{name} leaves out {message['content'][:60]!r}")
+                for call in message.get("tool_calls") or []:
+                    if call["function"]["name"] not in rendered:
+                        raise ValueError(f"{name} leaves out the call of {call['function']['name']}")
+
+
+def check(path: Path) -> Iterator[Problem]:
+    """Check every row."""
+    yield from each_loaded(path, check_row, TemplateError)
+
+
+main(check)

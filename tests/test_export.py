@@ -1,0 +1,227 @@
+"""Export of a run for every target, and reading it back."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+import tuneset
+from tuneset.errors import TunesetError
+from tuneset.shapes import SHAPES
+from tuneset.sources import read
+from tuneset.targets import TARGETS, check, shaped
+from tuneset.targets.mend import fitted
+from tuneset.targets.table import target as named
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "find_order",
+        "description": "d",
+        "parameters": {"type": "object", "properties": {"id": {"type": "string"}}},
+    },
+}
+ASK = {"role": "user", "content": "Where is order 17?"}
+SAY = {"role": "assistant", "content": "On its way."}
+WORDS = ["refund", "parcel", "invoice", "card", "limit", "pin", "theft", "loan", "rate", "fee", "abroad", "cash", "coin", "travel", "hotel", "flight", "meal", "gift", "visa", "tax"]
+SYSTEM = "Classify the inquiry."
+LISTS = [name for name, target in TARGETS.items() if target.shape != "table"]
+PAIRS = [name for name in LISTS if "rejected" in TARGETS[name].keys]
+SPOKEN = [name for name in LISTS if name not in PAIRS and TARGETS[name].shape != "plain"]
+
+
+def called(number, *, content=None):
+    call = {
+        "id": f"call{number:05d}",
+        "type": "function",
+        "function": {"name": "find_order", "arguments": f'{{"id": "{number}"}}'},
+    }
+    return [
+        {"role": "user", "content": f"{WORDS[number]} {WORDS[-number]} {number}?"},
+        {"role": "assistant", "content": content, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": "sent"},
+        {"role": "assistant", "content": f"Order {number} was sent."},
+    ]
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("labelled")
+    rows = [(f"where is my order number {n}, please?", f"Topic {n % 3}", f"Sub {n % 6}") for n in range(60)]
+    with (folder / "rows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("inquiry", "category", "sub_category"), *rows])
+    return tuneset.prepare(folder / "rows.csv", out=folder / "run", system=SYSTEM)
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tools")
+    rows = [{"messages": called(n), "tools": [TOOL]} for n in range(20)]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tuneset.prepare(folder / "rows.jsonl", out=folder / "run")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    rows = [
+        {
+            "input": {"messages": [{"role": "user", "content": f"Where is my order number {n}?"}]},
+            "preferred_output": [SAY],
+            "non_preferred_output": [SAY | {"content": f"I do not know {n}."}],
+        }
+        for n in range(20)
+    ]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tuneset.prepare(folder / "rows.jsonl", out=folder / "run")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_rows_of_a_table_are_taken_whole_and_pass_the_check(labelled, tmp_path, name):
+    (done,) = labelled.export(name, out=tmp_path)
+    assert (done["rows"], done["left_out"], done["errors"]) == (60, 0, 0)
+    for file in done["files"]:
+        assert (
+            check(tmp_path / name / file, TARGETS[name], side=file.partition(".")[0])
+            .filter(severity="error")
+            .is_empty()
+        )
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_the_pattern_writes_what_each_row_alone_would_be(labelled, name):
+    examples = labelled.examples()
+    target, shape = TARGETS[name], SHAPES[TARGETS[name].shape]
+    rows = [json.loads(line) for line in shaped.lines(examples, SYSTEM)]
+    if "fields" in target.keys:
+        rows = [row | {"fields": json.loads(labels)} for row, labels in zip(rows, examples["labels"], strict=True)]
+    alone = [json.dumps(shape.write(fitted(row, target).row, target), ensure_ascii=False) for row in rows]
+    assert shaped.written(examples, target, SYSTEM).lines.to_list() == alone
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_conversations_with_tools_are_taken_or_left_out_with_a_reason(tools, tmp_path, name):
+    (done,) = tools.export(name, out=tmp_path)
+    takes = "tools" in TARGETS[name].keys
+    assert (done["rows"], done["left_out"]) == ((20, 0) if takes else (0, 20))
+    assert takes or lines(tmp_path / name / "changes.jsonl")[0]["out"]
+    assert not takes or done["errors"] == 0
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_are_written_in_both_shapes(pairs, tmp_path, name):
+    assert pairs.recipe.task.kind == "preference"
+    (done,) = pairs.export(name, out=tmp_path)
+    assert (done["rows"], done["errors"]) == (20, 0)
+
+
+@pytest.mark.parametrize("name", [name for name in SPOKEN if name not in ("openai-rft", "anthropic", "cohere")])
+def test_what_was_exported_is_read_back_as_the_same_conversations(tools, labelled, tmp_path, name):
+    run = tools if "tools" in TARGETS[name].keys else labelled
+    run.export(name, out=tmp_path)
+    again = read([str(path) for path in sorted((tmp_path / name).glob("[tv]*.jsonl"))])
+    told = sorted(said(json.loads(messages)) for messages in again.examples["messages"])
+    system = None if run is tools else SYSTEM
+    expected = [json.loads(line)["messages"] for line in shaped.lines(run.examples(), system)]
+    if "system" not in TARGETS[name].roles and system:
+        expected = [[first | {"content": f"{SYSTEM}\n\n{first['content']}"}, *rest] for _, first, *rest in expected]
+    assert told == sorted(map(said, expected))
+
+
+def said(messages):
+    """What is said and called, in one text; ids and the form of arguments are the shape's own affair."""
+    return json.dumps(
+        [
+            (
+                each["role"],
+                each.get("content") or "",
+                [
+                    (call["function"]["name"], opened(call["function"]["arguments"]))
+                    for call in each.get("tool_calls", [])
+                ],
+            )
+            for each in messages
+        ],
+    )
+
+
+def opened(arguments):
+    return json.loads(arguments) if isinstance(arguments, str) else arguments
+
+
+def test_ids_and_labels_stand_beside_and_not_in_the_rows(labelled, tmp_path):
+    labelled.export("together", out=tmp_path)
+    beside = lines(tmp_path / "together" / "rows.jsonl")
+    train = [each for each in beside if each["file"] == "train.jsonl"]
+    assert [each["line"] for each in train] == list(range(1, len(train) + 1))
+    examples = labelled.examples("train")
+    assert [each["id"] for each in train] == examples["id"].to_list()
+    assert train[0]["labels"] == json.loads(examples["labels"][0])
+    assert lines(tmp_path / "together" / "train.jsonl")[0].keys() == {"messages"}
+
+
+def test_a_server_is_told_the_words_and_the_labels_of_training(labelled, tmp_path):
+    labelled.export("openai", out=tmp_path)
+    told = json.loads((tmp_path / "openai" / "inference.json").read_text())
+    assert told["system"] == SYSTEM
+    assert told["answer_schema"]["required"] == ["category", "sub_category"]
+    assert told["answer_schema"]["properties"]["category"] == {"enum": ["Topic 0", "Topic 1", "Topic 2"]}
+
+
+def test_a_target_without_a_system_says_that_its_words_went_to_the_user(labelled, tmp_path):
+    (done,) = labelled.export("together-instruction", out=tmp_path)
+    assert done["said"] == [
+        {"out": False, "rule": "unknown-role", "rows": 60, "says": "the system's words stand before the user's first"}
+    ]
+    row = lines(tmp_path / "together-instruction" / "train.jsonl")[0]
+    assert row["prompt"].startswith(SYSTEM + "\n\nwhere is")
+
+
+def test_words_that_make_a_nova_job_fail_keep_the_row_out(tmp_path):
+    rows = [
+        {"inquiry": f"User: where is order {n}?" if n == 3 else f"where is order {n}?", "category": "Orders"}
+        for n in range(20)
+    ]
+    run = tuneset.prepare(rows, out=tmp_path / "run")
+    (done,) = run.export("bedrock-nova")
+    assert (done["rows"], done["left_out"], done["errors"]) == (19, 1, 0)
+    assert done["said"][0]["rule"] == "reserved-word"
+
+
+def test_llama_factory_and_axolotl_and_the_hub_get_what_they_want_beside(tools, tmp_path):
+    tools.export(["llama-factory", "axolotl", "huggingface"], out=tmp_path)
+    info = json.loads((tmp_path / "llama-factory" / "dataset_info.json").read_text())
+    assert [entry["columns"] for entry in info.values()] == [{"messages": "conversations", "tools": "tools"}] * 2
+    config = yaml.safe_load((tmp_path / "axolotl" / "axolotl.yaml").read_text())
+    assert config["datasets"][0]["type"] == "chat_template"
+    head = (tmp_path / "huggingface" / "README.md").read_text().split("---")[1]
+    assert [each["split"] for each in yaml.safe_load(head)["configs"][0]["data_files"]] == ["train", "validation"]
+
+
+def test_a_table_of_labels_is_written_as_one(labelled, tmp_path):
+    labelled.export("csv", out=tmp_path)
+    with (tmp_path / "csv" / "train.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    example = labelled.examples("train").row(0, named=True)
+    assert row == {"text": example["text"], **json.loads(example["labels"])}
+
+
+def test_the_recipe_names_targets_and_prepare_writes_them(tmp_path):
+    rows = [{"inquiry": f"where is order {n}?", "category": "Orders"} for n in range(20)]
+    run = tuneset.prepare(rows, out=tmp_path / "run")
+    recipe = (run.path / "recipe.toml").read_text()
+    (run.path / "recipe.toml").write_text(recipe.replace("targets = []", 'targets = ["gemini", "trl"]'))
+    again = tuneset.prepare(run.path)
+    assert [each["target"] for each in again.summary["exports"]] == ["gemini", "trl"]
+    assert (run.path / "exports" / "gemini" / "train.jsonl").exists()
+
+
+def test_a_target_that_there_is_not_is_named_with_its_nearest(labelled):
+    with pytest.raises(TunesetError, match="'gemini'"):
+        labelled.export("gemni")
+    assert named("gemini").shape == "gemini"

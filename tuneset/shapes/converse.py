@@ -1,0 +1,168 @@
+"""Bedrock's Converse rows: `schemaVersion`, `system`, `messages` of blocks, `toolConfig`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tuneset.shapes import blocks
+from tuneset.shapes import row as one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tuneset.targets.table import Target
+
+NAME = "Bedrock Converse"
+KEYS = frozenset({"schemaVersion", "messages"})
+VERSION = "bedrock-conversation-2024"
+_KINDS = {"text": str, "image": dict, "toolUse": dict, "toolResult": dict, "reasoningContent": dict}
+_DATA = re.compile(r"data:image/([a-z]+);base64,(.*)", re.DOTALL)
+
+
+def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
+    """Say why a row is no Converse example.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> row = {"schemaVersion": "bedrock-conversation-2024", "messages": [{"role": "user", "content": "hi"}]}
+    >>> list(problems(row, TARGETS["bedrock-nova"]))
+    [('content-not-text', 'message 1 has a string for content, not a list of blocks')]
+    """
+    if raw.get("schemaVersion") != VERSION:
+        yield "wrong-version", f"schemaVersion is {one.short(raw.get('schemaVersion'))}, not {VERSION!r}"
+    turns = raw.get("messages")
+    if not isinstance(turns, list):
+        yield "no-messages", "there are no messages" if turns is None else f"messages is {one.kind(turns)}, not a list"
+        return
+    for place, turn in enumerate(turns, 1):
+        yield from _turn_problems(f"message {place}", turn)
+    roles = [turn.get("role") for turn in turns if isinstance(turn, dict)]
+    if said := blocks.alternation(roles):
+        yield "same-role-twice", said
+    system = raw.get("system")
+    if system is not None and not _is_system(system):
+        yield "content-not-text", 'system is not a list of one {"text": ...}'
+    if raw.get("toolConfig") is not None and _declared(raw["toolConfig"]) is None:
+        yield "bad-tools", "toolConfig is not an object with tools, each with a toolSpec of a name and an inputSchema"
+    if unknown := raw.keys() - {"schemaVersion", "system", "messages", "toolConfig"}:
+        yield "unknown-key", f"beside the messages there is {one.listed(unknown)}"
+    del target
+
+
+def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
+    if not isinstance(turn, dict):
+        yield "message-not-an-object", f"{where} is {one.kind(turn)}, not an object"
+        return
+    if turn.get("role") not in ("user", "assistant"):
+        yield "unknown-role", f"{where} has {'the role ' + one.short(turn['role']) if 'role' in turn else 'no role'}"
+    content = turn.get("content")
+    if not isinstance(content, list):
+        rule = "missing-content" if content is None else "content-not-text"
+        yield rule, f"{where} has {one.kind(content)} for content, not a list of blocks"
+        return
+    if not content:
+        yield "missing-content", f"{where} has no blocks"
+    for block in content:
+        known = [key for key, kind in _KINDS.items() if isinstance(block, dict) and isinstance(block.get(key), kind)]
+        if len(known) != 1 or len(block) != 1:
+            yield "content-not-text", f"{where} has a block that is {one.short(block) if block else 'empty'}"
+        elif known == ["toolUse"] and not {"toolUseId", "name", "input"} <= block["toolUse"].keys():
+            yield "bad-tool-call", f"{where} has a toolUse without toolUseId, name or input"
+        elif known == ["toolResult"] and not isinstance(block["toolResult"].get("toolUseId"), str):
+            yield "bad-tool-call", f"{where} has a toolResult without toolUseId"
+    if unknown := turn.keys() - {"role", "content"}:
+        yield "unknown-key", f"{where} has {one.listed(unknown)}"
+
+
+def _is_system(system: Any) -> bool:
+    return isinstance(system, list) and len(system) == 1 and isinstance(system[0], dict) and _only_text(system[0])
+
+
+def _only_text(block: dict[str, Any]) -> bool:
+    return block.keys() == {"text"} and isinstance(block["text"], str)
+
+
+def read(raw: one.Row, target: Target) -> one.Row:
+    """Bring the blocks to messages."""
+    del target
+    system = [{"role": "system", "content": block["text"]} for block in raw.get("system") or []]
+    messages = [message for turn in raw["messages"] for message in blocks.messages(turn["role"], _parts(turn))]
+    tools = [{"type": "function", "function": each} for each in _declared(raw.get("toolConfig") or {"tools": []}) or []]
+    return {"messages": [*system, *messages]} | ({"tools": tools} if tools else {})
+
+
+def _parts(turn: dict[str, Any]) -> blocks.Parts:
+    parts = blocks.Parts([], [], [])
+    for block in turn["content"]:
+        if "toolUse" in block:
+            used = block["toolUse"]
+            parts.calls.append(blocks.call(str(used["toolUseId"]), str(used["name"]), used["input"]))
+        elif "toolResult" in block:
+            result = block["toolResult"]
+            said = "\n\n".join(_result(part) for part in result.get("content") or [])
+            parts.replies.append({"role": "tool", "tool_call_id": result["toolUseId"], "content": said})
+        elif "text" in block:
+            parts.said.append({"type": "text", "text": block["text"]})
+        elif "image" in block:
+            parts.said.append({"type": "image_url", "image_url": {"url": _url(block["image"])}})
+    return parts
+
+
+def _result(part: Any) -> str:
+    return str(part["text"]) if isinstance(part, dict) and "text" in part else one.dumps(part)
+
+
+def _url(image: dict[str, Any]) -> str:
+    source = image.get("source") or {}
+    if "bytes" in source:
+        return f"data:image/{image.get('format')};base64,{source['bytes']}"
+    return str((source.get("s3Location") or {}).get("uri"))
+
+
+def write(row: one.Row, target: Target) -> one.Row:
+    """Write messages as blocks; the system's text and the tools stand apart."""
+    del target
+    system = [{"text": one.words(each["content"])} for each in row["messages"] if each["role"] == "system"]
+    tools = [{"toolSpec": _spec(tool["function"])} for tool in row.get("tools") or []]
+    return (
+        {"schemaVersion": VERSION}
+        | ({"system": system} if system else {})
+        | {"messages": blocks.turns(row["messages"], _HOW)}
+        | ({"toolConfig": {"tools": tools}} if tools else {})
+    )
+
+
+def _spec(function: dict[str, Any]) -> dict[str, Any]:
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    said = {"description": function["description"]} if function.get("description") else {}
+    return {"name": function["name"], **said, "inputSchema": {"json": schema}}
+
+
+def _declared(config: Any) -> list[dict[str, Any]] | None:
+    tools = config.get("tools") if isinstance(config, dict) else None
+    specs = [tool.get("toolSpec") if isinstance(tool, dict) else None for tool in tools or []]
+    if not isinstance(tools, list) or not all(
+        isinstance(spec, dict) and isinstance(spec.get("name"), str) for spec in specs
+    ):
+        return None
+    return [
+        {key: value for key, value in spec.items() if key in ("name", "description")}
+        | {"parameters": (spec.get("inputSchema") or {}).get("json")}
+        for spec in specs
+        if spec
+    ]
+
+
+def _image(url: str) -> blocks.Block:
+    if data := _DATA.fullmatch(url):
+        return {"image": {"format": data[1], "source": {"bytes": data[2]}}}
+    kind = url.rpartition(".")[2].lower().replace("jpg", "jpeg")
+    return {"image": {"format": kind, "source": {"s3Location": {"uri": url}}}}
+
+
+_HOW = blocks.Writing(
+    text=lambda text: {"text": text},
+    image=_image,
+    call=lambda made, name, arguments: {"toolUse": {"toolUseId": made, "name": name, "input": arguments}},
+    reply=lambda made, content: {"toolResult": {"toolUseId": made, "content": [{"text": content}]}},
+)

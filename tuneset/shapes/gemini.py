@@ -1,0 +1,183 @@
+"""Gemini: `contents` of user and model, each a list of parts, with `systemInstruction` apart."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tuneset.shapes import row as one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tuneset.targets.table import Target
+
+NAME = "Gemini"
+KEYS = frozenset({"contents"})
+_ROLES = {"user": "user", "model": "assistant"}
+_PARTS = {"text": str, "functionCall": dict, "functionResponse": dict, "fileData": dict, "inlineData": dict}
+_DATA = re.compile(r"data:([\w.+/-]+);base64,(.*)", re.DOTALL)
+_KINDS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
+
+
+def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
+    """Say why a row is no Gemini example.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> list(problems({"contents": [{"role": "assistant", "parts": [{"text": "a"}]}]}, TARGETS["gemini"]))
+    [('unknown-role', "message 1 has the role 'assistant'")]
+    """
+    turns = raw.get("contents")
+    if not isinstance(turns, list):
+        yield "no-messages", "there are no contents" if turns is None else f"contents is {one.kind(turns)}, not a list"
+        return
+    for place, turn in enumerate(turns, 1):
+        yield from _turn_problems(f"message {place}", turn)
+    system = raw.get("systemInstruction")
+    if system is not None and not _is_texts(system):
+        yield "content-not-text", "systemInstruction is not an object with parts of text"
+    if raw.get("tools") is not None and _declared(raw["tools"]) is None:
+        yield "bad-tools", "tools is not a list of functionDeclarations, each with a name"
+    if unknown := raw.keys() - {"contents", "systemInstruction", "tools"}:
+        yield "unknown-key", f"beside the contents there is {one.listed(unknown)}"
+    del target
+
+
+def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
+    if not isinstance(turn, dict):
+        yield "message-not-an-object", f"{where} is {one.kind(turn)}, not an object"
+        return
+    if turn.get("role") not in _ROLES:
+        yield "unknown-role", f"{where} has {'the role ' + one.short(turn['role']) if 'role' in turn else 'no role'}"
+    parts = turn.get("parts")
+    if not isinstance(parts, list) or not parts:
+        yield "missing-content", f"{where} has {one.kind(parts) if parts is not None else 'nothing'} for parts"
+        return
+    for part in parts:
+        known = [key for key, kind in _PARTS.items() if isinstance(part, dict) and isinstance(part.get(key), kind)]
+        if len(known) != 1:
+            yield "content-not-text", f"{where} has a part that is {one.short(part) if part else 'empty'}"
+        elif known[0].startswith("function") and not isinstance(part[known[0]].get("name"), str):
+            yield "bad-tool-call", f"{where} has a {known[0]} without a name"
+    if unknown := turn.keys() - {"role", "parts"}:
+        yield "unknown-key", f"{where} has {one.listed(unknown)}"
+
+
+def read(raw: one.Row, target: Target) -> one.Row:
+    """Name the roles as chat does; calls get ids by their number, since Gemini pairs them by name and order."""
+    del target
+    messages: list[one.Message] = []
+    if raw.get("systemInstruction"):
+        texts = [part["text"] for part in raw["systemInstruction"]["parts"]]
+        messages.append({"role": "system", "content": "\n\n".join(texts)})
+    made, answered = 0, 0
+    for turn in raw["contents"]:
+        answers = [part["functionResponse"] for part in turn["parts"] if "functionResponse" in part]
+        for answer in answers:
+            answered += 1
+            content = _answer(answer.get("response"))
+            messages.append({"role": "tool", "tool_call_id": one.numbered(answered), "content": content})
+        called = [part["functionCall"] for part in turn["parts"] if "functionCall" in part]
+        said = [part for part in turn["parts"] if not any(key.startswith("function") for key in part)]
+        if called:
+            calls = [_call(call, number) for number, call in enumerate(called, made + 1)]
+            made, answered = made + len(calls), made
+            messages.append({"role": "assistant", "content": _content(said), "tool_calls": calls})
+        elif said:
+            messages.append({"role": _ROLES[turn["role"]], "content": _content(said)})
+    tools = _declared(raw["tools"]) if raw.get("tools") else None
+    return {"messages": messages} | (
+        {"tools": [{"type": "function", "function": each} for each in tools]} if tools else {}
+    )
+
+
+def write(row: one.Row, target: Target) -> one.Row:
+    """Name the roles as Gemini does; the answers of several tools in a row share one turn of the user."""
+    del target
+    names: dict[str, str] = {}
+    turns: list[dict[str, Any]] = []
+    system = None
+    for message in row["messages"]:
+        if message["role"] == "system":
+            system = {"role": "system", "parts": [{"text": one.words(message["content"])}]}
+        elif message["role"] == "tool":
+            name = names.get(message["tool_call_id"], "")
+            part = {"functionResponse": {"name": name, "response": {"output": one.words(message["content"])}}}
+            before = turns[-1]["parts"] if turns else []
+            if any("functionResponse" in each for each in before):
+                before.append(part)
+            else:
+                turns.append({"role": "user", "parts": [part]})
+        else:
+            made = one.calls(message)
+            names |= {call["id"]: call["function"]["name"] for call in made}
+            parts = _parts(message.get("content")) + [_made(call) for call in made]
+            turns.append({"role": "user" if message["role"] == "user" else "model", "parts": parts})
+    tools = [tool["function"] for tool in row.get("tools") or []]
+    return (
+        ({"systemInstruction": system} if system else {})
+        | {"contents": turns}
+        | ({"tools": [{"functionDeclarations": tools}]} if tools else {})
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    parts = value.get("parts") if isinstance(value, dict) else None
+    return isinstance(parts, list) and all(isinstance(p, dict) and isinstance(p.get("text"), str) for p in parts)
+
+
+def _declared(tools: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(tools, list) or not all(isinstance(group, dict) for group in tools):
+        return None
+    groups = [group.get("functionDeclarations") for group in tools]
+    if not all(isinstance(group, list) for group in groups):
+        return None
+    declared = [each for group in groups for each in group]
+    return declared if all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in declared) else None
+
+
+def _call(call: dict[str, Any], number: int) -> dict[str, Any]:
+    function = {"name": call["name"], "arguments": one.dumps(call.get("args") or {})}
+    return {"id": one.numbered(number), "type": "function", "function": function}
+
+
+def _made(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    return {"functionCall": {"name": function["name"], "args": one.opened(function["arguments"])}}
+
+
+def _answer(response: Any) -> str:
+    if isinstance(response, dict) and response.keys() == {"output"} and isinstance(response["output"], str):
+        return response["output"]
+    return one.dumps(response)
+
+
+def _content(parts: list[dict[str, Any]]) -> Any:
+    if not parts:
+        return None
+    if len(parts) == 1 and "text" in parts[0]:
+        return parts[0]["text"]
+    return [_read_part(part) for part in parts]
+
+
+def _read_part(part: dict[str, Any]) -> dict[str, Any]:
+    if "text" in part:
+        return {"type": "text", "text": part["text"]}
+    inline, file = part.get("inlineData"), part.get("fileData") or {}
+    url = f"data:{inline.get('mimeType')};base64,{inline.get('data')}" if inline else file.get("fileUri")
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"text": content}]
+    return [_written(part) for part in content or []]
+
+
+def _written(part: dict[str, Any]) -> dict[str, Any]:
+    if part["type"] == "text":
+        return {"text": part["text"]}
+    url = part["image_url"]["url"]
+    if data := _DATA.fullmatch(url):
+        return {"inlineData": {"mimeType": data[1], "data": data[2]}}
+    return {"fileData": {"mimeType": _KINDS.get(url.rpartition(".")[2].lower(), "image/jpeg"), "fileUri": url}}

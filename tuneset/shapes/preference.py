@@ -1,0 +1,67 @@
+"""Preference pairs as OpenAI has them: an `input`, the answer to prefer and the answer not to give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tuneset.shapes import row as one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tuneset.targets.table import Target
+
+NAME = "preference pairs"
+KEYS = frozenset({"input", "preferred_output"})
+ANSWERS = ("preferred_output", "non_preferred_output")
+
+
+def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
+    """Say why a row is no preference pair.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> list(problems({"input": {"messages": []}, "preferred_output": []}, TARGETS["openai-dpo"]))[0][0]
+    'bad-pair'
+    """
+    asked = raw.get("input")
+    if not isinstance(asked, dict) or not isinstance(asked.get("messages"), list):
+        yield "no-messages", "there is no input with a list of messages"
+        return
+    for key in ANSWERS:
+        answer = raw.get(key)
+        if not isinstance(answer, list) or len(answer) != 1 or not isinstance(answer[0], dict):
+            many = f"{len(answer)} messages" if isinstance(answer, list) else one.kind(answer)
+            yield "bad-pair", f"{key} is {many if key in raw else 'missing'}, not one message of the assistant"
+        elif answer[0].get("role") != "assistant":
+            yield "bad-pair", f"{key} is of the role {one.short(answer[0].get('role'))}"
+    roles = [message.get("role") for message in asked["messages"] if isinstance(message, dict)]
+    if not roles:
+        yield "empty-messages", "the input has no messages"
+    elif roles[-1] == "assistant":
+        yield "input-ends-with-answer", "the last message of the input is the assistant's"
+    if unknown := raw.keys() - {"input", *ANSWERS}:
+        yield "unknown-key", f"beside the pair there is {one.listed(unknown)}"
+    if unknown := asked.keys() - {"messages", *one.OFFERED}:
+        yield "unknown-key", f"in the input there is {one.listed(unknown)}"
+    del target
+
+
+def read(raw: one.Row, target: Target) -> one.Row:
+    """Put the preferred answer behind the input; the other one is `rejected`."""
+    del target
+    asked = raw["input"]
+    return (
+        {"messages": [*asked["messages"], *raw["preferred_output"]]}
+        | {key: asked[key] for key in one.OFFERED if asked.get(key) is not None}
+        | {"rejected": raw["non_preferred_output"]}
+    )
+
+
+def write(row: one.Row, target: Target) -> one.Row:
+    """Take the last message as the preferred answer."""
+    del target
+    return {
+        "input": {"messages": row["messages"][:-1], **one.offered(row)},
+        "preferred_output": row["messages"][-1:],
+        "non_preferred_output": row["rejected"],
+    }

@@ -1,0 +1,328 @@
+"""Fit a row to a target: what can be changed without changing what is learned, else the row is left out, and either is said."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from tuneset.shapes.row import calls, dumps, opened
+from tuneset.targets import talk
+from tuneset.targets.rules import severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tuneset.shapes.row import Message, Row, Said
+    from tuneset.targets.table import Target
+
+    Mend = Callable[[Row, Target], Row | None]
+
+# What no platform refuses, and no change of ours can put right: the row stays, and the check names it.
+STAYS = {
+    "undeclared-tool",
+    "all-weights-zero",
+    "call-without-reply",
+    "tool-reply-without-call",
+    "empty-content",
+}
+_ROUNDS = 8  # a mend may lay open the next problem, as a cut conversation may end with the user
+_ROLES = {
+    "developer": "system",
+    "human": "user",
+    "prompter": "user",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatbot": "assistant",
+}
+
+
+class Fitted(NamedTuple):
+    """A row as a target takes it, None where it cannot; and what was done, or why it is left out."""
+
+    row: Row | None
+    said: tuple[Said, ...]
+
+
+def fitted(row: Row, target: Target) -> Fitted:
+    """Change a row as little as a target asks for; a row that it cannot hold is None.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": 1}]}
+    >>> fitted(row, TARGETS["torchtune"]).said
+    (('unknown-key', 'weights are left out: every answer is trained on'),)
+    """
+    done: list[Said] = []
+    for _ in range(_ROUNDS):
+        found = [each for each in talk.problems(row, target) if _matters(each[0], target)]
+        if not found:
+            return Fitted(row, tuple(done))
+        for rule, words in dict(reversed(found)).items():
+            mend = MENDS.get(rule)
+            changed = mend[0](row, target) if mend else None
+            if changed is None:
+                return Fitted(None, (*done, (rule, words)))
+            said = (rule, mend[1](row, target) if mend else "")
+            done += [said] if said not in done else []
+            row = changed
+    return Fitted(None, (*done, ("mixed-shapes", "it could not be fitted in a few steps")))
+
+
+def _matters(rule: str, target: Target) -> bool:
+    """Say whether a problem is to be mended: a refusal, or a key that would only be in the way."""
+    if rule in STAYS and rule not in target.errors:
+        return False
+    return rule == "unknown-key" or severity(rule, target) == "error"
+
+
+def _messages(row: Row, change: Callable[[Message], Message | None]) -> Row | None:
+    """Change each message; None where one cannot be."""
+    changed = [change(message) if isinstance(message, dict) else None for message in row["messages"]]
+    return None if None in changed else row | {"messages": changed}
+
+
+def _without_keys(row: Row, target: Target) -> Row | None:
+    row = _current(row, target)
+    used = any(calls(message) for message in row["messages"] if isinstance(message, dict))
+    away = row.keys() - {"messages", *target.keys}
+    if "tools" in away and used:
+        return None
+    kept = {key: value for key, value in row.items() if key not in away}
+    allowed = {"role", "content", *target.message_keys}
+    if "rejected" in kept:
+        kept["rejected"] = [{key: value for key, value in each.items() if key in allowed} for each in kept["rejected"]]
+
+    def change(message: Message) -> Message | None:
+        if "tool_calls" in message.keys() - allowed:
+            return None
+        return {key: value for key, value in message.items() if key in allowed}
+
+    return _messages(kept, change)
+
+
+def _current(row: Row, target: Target) -> Row:
+    """Bring `functions` and `function_call`, which OpenAI has retired, to tools; Mistral's script does the same."""
+    if row.get("functions") and "functions" not in target.keys and "tools" in target.keys:
+        row = {key: value for key, value in row.items() if key != "functions"} | {
+            "tools": [{"type": "function", "function": each} for each in row["functions"]]
+        }
+    if "function_call" in target.message_keys or "tool_calls" not in target.message_keys:
+        return row
+    made, messages = 0, []
+    for message in row["messages"]:
+        if isinstance(message, dict) and isinstance(message.get("function_call"), dict):
+            made += 1
+            call = {"id": f"call{made:05d}", "type": "function", "function": message["function_call"]}
+            rest = {key: value for key, value in message.items() if key != "function_call"}
+            messages.append(rest | {"tool_calls": [call]})
+        elif made and isinstance(message, dict) and message.get("role") == "function":
+            messages.append({"role": "tool", "tool_call_id": f"call{made:05d}", "content": message.get("content")})
+        else:
+            messages.append(message)
+    return row | {"messages": messages}
+
+
+def _about_keys(row: Row, target: Target) -> str:
+    away = sorted(row.keys() - {"messages", *target.keys})
+    allowed = {"role", "content", *target.message_keys}
+    inside = {key for message in row["messages"] if isinstance(message, dict) for key in message.keys() - allowed}
+    if inside == {"weight"} and not away:
+        return "weights are left out: every answer is trained on"
+    return f"left out: {', '.join([*away, *sorted(inside)])}"
+
+
+def _with_roles(row: Row, target: Target) -> Row | None:
+    def change(message: Message) -> Message | None:
+        role = message.get("role")
+        new = role if role in target.roles else _ROLES.get(role) if isinstance(role, str) else None
+        return None if new is None and role != "system" else message | {"role": new or role}
+
+    row = _current(row, target)
+    named = _messages(row, change)
+    if named is None or "system" in target.roles:
+        return named
+    return _system_joined(named)
+
+
+def _system_joined(row: Row) -> Row | None:
+    """Put the system's words in front of the user's first, where a target knows no system."""
+    first, *rest = row["messages"]
+    if first["role"] != "system" or not rest or rest[0]["role"] != "user":
+        return None
+    if not isinstance(first.get("content"), str) or not isinstance(rest[0].get("content"), str):
+        return None
+    joined = rest[0] | {"content": f"{first['content']}\n\n{rest[0]['content']}"}
+    return row | {"messages": [joined, *rest[1:]]}
+
+
+def _about_roles(row: Row, target: Target) -> str:
+    roles = {message.get("role") for message in row["messages"] if isinstance(message, dict)}
+    if "system" in roles - target.roles:
+        return "the system's words stand before the user's first"
+    named = [f"{role} is {_ROLES[role]}" for role in sorted(map(str, roles - target.roles)) if role in _ROLES]
+    return ", ".join(named) or "answers of functions are answers of tools"
+
+
+def _systems_joined(row: Row, target: Target) -> Row | None:
+    del target
+    messages = row["messages"]
+    opening = next((n for n, each in enumerate(messages) if each.get("role") != "system"), len(messages))
+    said = [each.get("content") for each in messages[:opening]]
+    if not all(isinstance(each, str) for each in said):
+        return None
+    return row | {"messages": [{"role": "system", "content": "\n\n".join(said)}, *messages[opening:]]}
+
+
+def _user_first(row: Row, target: Target) -> Row | None:
+    """Leave out what the assistant says before anybody asked, such as a greeting."""
+    del target
+    messages = row["messages"]
+    opening = next((n for n, each in enumerate(messages) if each.get("role") != "system"), 0)
+    first = next((n for n, each in enumerate(messages) if each.get("role") == "user"), None)
+    if first is None or any(each.get("role") != "assistant" or calls(each) for each in messages[opening:first]):
+        return None
+    return row | {"messages": messages[:opening] + messages[first:]}
+
+
+def _joined(row: Row, target: Target) -> Row | None:
+    del target
+    messages: list[Message] = []
+    for message in row["messages"]:
+        last = messages[-1] if messages else {}
+        same = message.get("role") in ("user", "assistant") and message.get("role") == last.get("role")
+        if same and not calls(last):
+            texts = last.get("content"), message.get("content")
+            if not all(isinstance(text, str) for text in texts) or last.get("weight", 1) != message.get("weight", 1):
+                return None
+            messages[-1] = last | message | {"content": "\n\n".join(map(str, texts))}
+        else:
+            messages.append(message)
+    return row | {"messages": messages}
+
+
+def _cut(row: Row, target: Target) -> Row | None:
+    """Cut what follows the last answer; what the model is to learn stays whole."""
+    del target
+    messages = row["messages"]
+    last = max((n for n, each in enumerate(messages) if each.get("role") == "assistant"), default=-1)
+    return row | {"messages": messages[: last + 1]} if last >= 0 else None
+
+
+def _short_ids(row: Row, target: Target) -> Row | None:
+    """Give calls ids of nine letters and digits, the same for the same id."""
+    del target
+
+    def change(message: Message) -> Message | None:
+        changed = dict(message)
+        if calls(message):
+            changed["tool_calls"] = [call | {"id": _short_id(call["id"])} for call in message["tool_calls"]]
+        if isinstance(message.get("tool_call_id"), str):
+            changed["tool_call_id"] = _short_id(message["tool_call_id"])
+        return changed
+
+    return _messages(row, change)
+
+
+def _short_id(made: str) -> str:
+    if len(made) == 9 and made.isascii() and made.isalnum():
+        return made
+    return hashlib.sha256(made.encode()).hexdigest()[:9]
+
+
+def _apart(row: Row, target: Target) -> Row | None:
+    """Say the words in a message of their own before the call, where a target lets the assistant speak twice."""
+    if severity("same-role-twice", target) == "error":
+        return None
+    messages: list[Message] = []
+    for message in row["messages"]:
+        if calls(message) and message.get("content"):
+            alone = {key: value for key, value in message.items() if key != "tool_calls"}
+            messages += [alone, {key: value for key, value in message.items() if key != "content"}]
+        else:
+            messages.append(message)
+    return row | {"messages": messages}
+
+
+def _whole_weights(row: Row, target: Target) -> Row | None:
+    del target
+
+    def change(message: Message) -> Message | None:
+        weight = message.get("weight")
+        if "weight" not in message or (type(weight) is int and weight in (0, 1)):
+            return message
+        if weight is None:
+            return {key: value for key, value in message.items() if key != "weight"}
+        return message | {"weight": int(weight)} if weight in (0, 1, True, False) else None
+
+    return _messages(row, change)
+
+
+def _answers_weighed(row: Row, target: Target) -> Row | None:
+    del target
+    return _messages(
+        row,
+        lambda message: (
+            message
+            if message.get("role") == "assistant"
+            else {key: value for key, value in message.items() if key != "weight"}
+        ),
+    )
+
+
+def _closed_arguments(row: Row, target: Target) -> Row | None:
+    """Write arguments that are an object as the string of JSON that they should be."""
+    del target
+
+    def change(message: Message) -> Message | None:
+        if not calls(message):
+            return message
+        made = [_closed(call) for call in message["tool_calls"]]
+        return None if None in made else message | {"tool_calls": made}
+
+    return _messages(row, change)
+
+
+def _closed(call: Any) -> Any:
+    function: dict[str, Any] = (call.get("function") if isinstance(call, dict) else None) or {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):
+        return call | {"function": function | {"arguments": dumps(arguments)}}
+    try:
+        return call if isinstance(arguments, str) and isinstance(orjson.loads(arguments), dict) else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _tools_opened(row: Row, target: Target) -> Row | None:
+    del target
+    kept = {key: value for key, value in row.items() if key not in ("tools", "functions") or value is not None}
+    tools = opened(kept.get("tools", []))
+    if isinstance(tools, list) and "tools" in kept:
+        kept["tools"] = [
+            {"type": "function", "function": each} if isinstance(each, dict) and "name" in each else each
+            for each in tools
+        ]
+    return kept if kept != row else None
+
+
+def _words(said: str) -> Callable[[Row, Target], str]:
+    return lambda _row, _target: said
+
+
+# For each rule that a change can satisfy: the change, and what is said of it.
+MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
+    "unknown-key": (_without_keys, _about_keys),
+    "unknown-role": (_with_roles, _about_roles),
+    "several-systems": (_systems_joined, _words("the system messages are joined into one")),
+    "assistant-first": (_user_first, _words("what the assistant says before the user is left out")),
+    "same-role-twice": (_joined, _words("messages of one role in a row are joined")),
+    "last-not-assistant": (_cut, _words("what follows the last answer is left out")),
+    "call-id-not-9-letters": (_short_ids, _words("the ids of calls have nine letters and digits now")),
+    "content-beside-call": (_apart, _words("the words beside a call are a message of their own")),
+    "weight-not-0-or-1": (_whole_weights, _words("weights are written as 0 or 1")),
+    "weight-not-on-assistant": (_answers_weighed, _words("weights on messages that are no answers are left out")),
+    "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
+    "bad-tools": (_tools_opened, _words("tools are written as a list of functions")),
+}

@@ -1,0 +1,111 @@
+"""Examples as the lines of any target: by columns or by a pattern, one by one where a row is not like the others."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tuneset.shapes import SHAPES
+from tuneset.shapes.row import dumps, opened
+from tuneset.targets.lines import inside, lines
+from tuneset.targets.mend import fitted
+
+if TYPE_CHECKING:
+    from tuneset.shapes.row import Row, Said
+    from tuneset.targets.table import Target
+
+_TEXT, _ANSWER = "\ue000text\ue001", "\ue000answer\ue001"  # letters for private use, which stand for what a row holds
+
+SAID = pl.Schema({"row": pl.Int64, "rule": pl.String, "says": pl.String})
+
+
+class Written(NamedTuple):
+    """A line for each example, null where the target cannot hold it, and what was said of each row that is not as it was."""
+
+    lines: pl.Series
+    said: pl.DataFrame  # row (its number), rule, says
+
+
+def written(examples: pl.DataFrame, target: Target, system: str | None = None) -> Written:
+    """Write examples as a target reads them, each fitted to it as little as it asks for.
+
+    Reads the columns of `lines`, and `labels` where a target takes what a grader reads. Rows of a table are written by one
+    pattern: 3 us each; a conversation takes 30. An example that has neither text and answer nor messages has no line.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> row = {"text": "q", "label": "a", "labels": "{}", "messages": None, "extra": None}
+    >>> rows = pl.DataFrame([row], schema=dict.fromkeys(row, pl.String))
+    >>> print(written(rows, TARGETS["alpaca"], "Be kind.").lines[0])
+    {"instruction": "q", "input": "", "output": "a", "system": "Be kind."}
+    """
+    canonical = lines(examples, system)
+    said: list[pl.DataFrame] = [pl.DataFrame(schema=SAID)]
+    if _as_it_is(target):
+        plain = examples["messages"].is_null() & canonical.is_not_null()
+        by_pattern = canonical
+    else:
+        pattern, words = _pattern(target, system)
+        plain = _is_plain(examples, target)
+        by_pattern = _by_pattern(examples, pattern) if pattern else pl.Series([None] * examples.height, dtype=pl.String)
+        same = pl.DataFrame({"row": plain.arg_true()}, schema={"row": SAID["row"]})
+        said += [same.with_columns(rule=pl.lit(rule), says=pl.lit(says)) for rule, says in words]
+    numbers, single, alone = (~plain).arg_true().to_list(), [], []
+    beside = examples.select("labels", "extra").rows() if numbers else []
+    for number in numbers:
+        line = canonical[number]
+        fit = fitted(_row(line, target, *beside[number]), target) if line is not None else None
+        single.append(None if fit is None or fit.row is None else dumps(SHAPES[target.shape].write(fit.row, target)))
+        alone += [(number, *each) for each in (fit.said if fit else (("missing-content", "there is no answer"),))]
+    said.append(pl.DataFrame(alone, schema=SAID, orient="row"))
+    put = by_pattern.clone().scatter(numbers, pl.Series(single, dtype=pl.String))
+    return Written(put, pl.concat(said).sort("row", maintain_order=True))
+
+
+def _as_it_is(target: Target) -> bool:
+    """Say whether a target reads rows of a table exactly as chat has them."""
+    return target.shape == "chat" and not target.reserved and {"system", "user", "assistant"} <= target.roles
+
+
+def _is_plain(examples: pl.DataFrame, target: Target) -> pl.Series:
+    """Mark the rows that are written by the pattern: a text and an answer, about which no rule could have anything to say."""
+    unlabelled = target.shape == "plain"
+    said = pl.col("text") if unlabelled else pl.col("text", "label")
+    plain = pl.col("messages").is_null() & pl.all_horizontal(said.is_not_null() & (said.str.strip_chars() != ""))
+    if unlabelled:
+        plain &= pl.col("label").is_null()
+    for word in target.reserved:
+        plain &= ~pl.any_horizontal(said.str.contains(word, literal=True))
+    if "fields" in target.keys:  # what a grader reads differs from row to row
+        plain &= pl.lit(value=False)
+    return examples.select(plain).to_series()
+
+
+def _pattern(target: Target, system: str | None) -> tuple[str | None, tuple[Said, ...]]:
+    """Write one row whose text and answer are marks, and say what was done to it; no pattern where it cannot be held."""
+    if target.shape == "plain":
+        return dumps({"text": _TEXT}), ()
+    first = [] if system is None else [{"role": "system", "content": system}]
+    turns = [{"role": "user", "content": _TEXT}, {"role": "assistant", "content": _ANSWER}]
+    fit = fitted({"messages": [*first, *turns]}, target)
+    return None if fit.row is None else dumps(SHAPES[target.shape].write(fit.row, target)), fit.said
+
+
+def _by_pattern(examples: pl.DataFrame, pattern: str) -> pl.Series:
+    parts, columns = [], {_TEXT: "text", _ANSWER: "label"}
+    while found := min((mark for mark in columns if mark in pattern), key=pattern.index, default=None):
+        before, _, pattern = pattern.partition(found)
+        parts += [pl.lit(before), inside(columns[found])]
+    return examples.select(line=pl.concat_str(*parts, pl.lit(pattern))).to_series()
+
+
+def _row(line: str, target: Target, labels: str | None, extra: str | None) -> Row:
+    """Open a line of chat, with what only some targets take: the answer that was rejected, what a grader reads."""
+    row: Row = json.loads(line)
+    held = json.loads(extra) if extra else {}
+    if "rejected" in target.keys and held.get("rejected"):
+        row["rejected"] = opened(held["rejected"])
+    if "fields" in target.keys:
+        row["fields"] = held.get("fields") or (json.loads(labels) if labels else {})
+    return row
