@@ -24,7 +24,28 @@ TOOL = {
 }
 ASK = {"role": "user", "content": "Where is order 17?"}
 SAY = {"role": "assistant", "content": "On its way."}
-WORDS = ["refund", "parcel", "invoice", "card", "limit", "pin", "theft", "loan", "rate", "fee", "abroad", "cash", "coin", "travel", "hotel", "flight", "meal", "gift", "visa", "tax"]
+WORDS = [
+    "refund",
+    "parcel",
+    "invoice",
+    "card",
+    "limit",
+    "pin",
+    "theft",
+    "loan",
+    "rate",
+    "fee",
+    "abroad",
+    "cash",
+    "coin",
+    "travel",
+    "hotel",
+    "flight",
+    "meal",
+    "gift",
+    "visa",
+    "tax",
+]
 SYSTEM = "Classify the inquiry."
 LISTS = [name for name, target in TARGETS.items() if target.shape != "table"]
 PAIRS = [name for name in LISTS if "rejected" in TARGETS[name].keys]

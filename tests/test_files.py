@@ -143,7 +143,7 @@ def test_a_mended_file_holds_nothing_that_the_target_refuses(tmp_path, name):
     path = file(tmp_path, "a.jsonl", *rows, {"messages": [SAY, ASK]}, {"messages": []}, "{")
     (mended,) = check(path, name, fix=True).mended
     assert mended.problems.filter(severity="error").is_empty()
-    assert len(mended.left) == 3
+    assert {14, 15} <= {row["line"] for row in mended.left} <= {13, 14, 15}
 
 
 # Whatever is in a file

@@ -60,7 +60,7 @@ def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
         yield "missing-content", f"{where} has {one.kind(content)} for content"
         return
     for block in content if isinstance(content, list) else []:
-        needed = _NEEDED.get(block.get("type", "")) if isinstance(block, dict) else None
+        needed = _NEEDED.get(str(block.get("type"))) if isinstance(block, dict) else None
         if needed is None or not all(key in block for key in needed):
             yield "content-not-text", f"{where} has a block that is {one.short(block) if block else 'empty'}"
     if unknown := turn.keys() - {"role", "content"}:

@@ -47,7 +47,7 @@ def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
     if not isinstance(turn, dict):
         yield "message-not-an-object", f"{where} is {one.kind(turn)}, not an object"
         return
-    if turn.get("role") not in _ROLES:
+    if turn.get("role") not in (*_ROLES,):  # it may be anything, a list too
         yield "unknown-role", f"{where} has {'the role ' + one.short(turn['role']) if 'role' in turn else 'no role'}"
     parts = turn.get("parts")
     if not isinstance(parts, list) or not parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuneset.shapes.row import calls, kind, listed, name_of, short, words
+from tuneset.shapes.row import calls, kind, listed, name_of, short
 from tuneset.targets.rules import Rule
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ TEMPLATE_RULES = {
     "reasoning-empty": Rule("warning", "give the answers reasoning, or use a template that writes no empty thought"),
     "answer-cut": Rule("error", "shorten the example, or raise the trainer's length: the answer is at the end"),
     "system-refused": Rule("error", "put the system text in front of the first user message, or change the template"),
+    "system-dropped": Rule("error", "put the system text in front of the first user message, or change the template"),
     "template-refused": Rule("error", "bring the row to what the template takes, or choose a template that takes it"),
     "tools-dropped": Rule("error", "choose a template that writes tools, calls and replies: this one leaves them out"),
 }
@@ -58,11 +59,6 @@ class Seen(NamedTuple):
     exact: bool
     template: str  # sha256 of the template
     problems: list[Said]
-
-    @property
-    def count(self) -> int:
-        """Return the number of tokens."""
-        return len(self.tokens)
 
     @property
     def stops(self) -> bool:
@@ -108,16 +104,17 @@ def seen(row: Row, model: Model, *, max_tokens: int = 0) -> Seen:
     >>> shown.stops, shown.problems
     (True, [])
     """
-    messages, tools = row.get("messages"), _tools(row)
+    messages: list[Message] = row.get("messages") or []
+    tools = _tools(row)
     template = model.template(tools)
     if unfit := _unfit(messages):
-        return Seen("", [], [], None, True, template.sha256, [("template-refused", unfit)])  # noqa: FBT003
+        return Seen("", [], [], None, True, template.sha256, [("template-refused", unfit)])
     whole = model.render(messages, tools)
     if whole.refused:
-        return Seen("", [], [], None, True, template.sha256, [_refused(messages, tools, model, whole)])  # noqa: FBT003
+        return Seen("", [], [], None, True, template.sha256, [_refused(messages, tools, model, whole)])
     turns = [_turn(messages, tools, model, whole.text, place) for place in _answers(messages)]
     tokens = _tokens(model, whole.text)
-    spans = _trained(whole, turns, marks=template.marks)
+    spans = [(start, end) for start, end in _trained(whole, turns, marks=template.marks) if start < end]
     trained = [any(_meet(each, span) for span in spans) for each in tokens.places]
     last = next((turn for turn in reversed(turns) if turn.message.get("weight") != 0), None)
     stop = _stop(last, tokens, model) if last else None
@@ -125,7 +122,8 @@ def seen(row: Row, model: Model, *, max_tokens: int = 0) -> Seen:
         *_training(trained, max_tokens),
         *(_stopping(stop, trained, tokens, model) if last and any(trained) else ()),
         *_reasoning(turns, whole.text, spans),
-        *_dropped(turns, row, tools, model, whole.text),
+        *_dropped(turns, tools, whole.text),
+        *_unseen(messages, tools, model),
     ]
     sure = all(turn.exact for turn in turns) or (template.marks and all(_counts(turn) for turn in turns))
     return Seen(whole.text, tokens.pieces, trained, stop, sure, template.sha256, problems)
@@ -181,7 +179,7 @@ def _tools(row: Row) -> Any:
 def _unfit(messages: Any) -> str:
     """Say why no template could take the messages."""
     if not isinstance(messages, list) or not messages:
-        return f"messages is {kind(messages)}" + (" with nothing in it" if messages == [] else "")
+        return "there are no messages"
     odd = next((place for place, message in enumerate(messages, 1) if not isinstance(message, dict)), 0)
     return f"message {odd} is {kind(messages[odd - 1])}, not an object" if odd else ""
 
@@ -211,7 +209,7 @@ def _turn(messages: list[Message], tools: Any, model: Model, text: str, place: i
         return _Turn(place, messages[place], len(before.text), len(after), exact=True)
     start, end = _changing(messages, tools, model, text, place)
     start = len(before.text) if starts else start
-    return _Turn(place, messages[place], start, max(start, len(after) if ends else _ended(text, end, model)), False)  # noqa: FBT003
+    return _Turn(place, messages[place], start, max(start, len(after) if ends else _ended(text, end, model)), False)
 
 
 def _changing(messages: list[Message], tools: Any, model: Model, text: str, place: int) -> Span:
@@ -302,16 +300,17 @@ def _stopping(stop: int | None, trained: Sequence[bool], tokens: _Tokens, model:
 
 def _reasoning(turns: Sequence[_Turn], text: str, spans: Sequence[Span]) -> Iterator[Said]:
     """Compare the reasoning of answers that train with what stands in the text, apart from white space."""
-    thoughts = {turn: list(_thoughts(turn.message)) for turn in turns if _counts(turn)}
-    for turn, given in thoughts.items():
+    empty = False
+    for turn in filter(_counts, turns):
+        given = list(_thoughts(turn.message))
         written = "".join(text[turn.start : turn.end].split())
         if any(thought.strip() and "".join(thought.split()) not in written for thought in given):
             yield "reasoning-dropped", f"message {turn.place + 1} has reasoning that the template leaves out"
-        if any(not thought.strip() for thought in given):
+        if not all(thought.strip() for thought in given):
+            empty = True
             yield "reasoning-empty", f"message {turn.place + 1} has empty reasoning"
-    if any(not thought.strip() for span in spans for _, thought in THOUGHT.findall(text[slice(*span)])) and not any(
-        not thought.strip() for given in thoughts.values() for thought in given
-    ):
+    blank = [found.end() for found in THOUGHT.finditer(text) if not found[2].strip()]
+    if not empty and any(start < end <= stop for start, stop in spans for end in blank):
         yield "reasoning-empty", "the template writes an empty thought into what trains: the model learns not to think"
 
 
@@ -325,8 +324,8 @@ def _thoughts(message: Message) -> Iterator[str]:
         yield from (thought for _, thought in THOUGHT.findall(content))
 
 
-def _dropped(turns: Sequence[_Turn], row: Row, tools: Any, model: Model, text: str) -> Iterator[Said]:
-    """Look for tools, calls and replies that the template leaves out."""
+def _dropped(turns: Sequence[_Turn], tools: Any, text: str) -> Iterator[Said]:
+    """Look for tools and calls that the template leaves out."""
     offered = {name for tool in tools if (name := name_of(tool))} if isinstance(tools, list) else set()
     if gone := {name for name in offered if name not in text}:
         yield "tools-dropped", f"the template does not write the tools {listed(gone)}"
@@ -337,10 +336,24 @@ def _dropped(turns: Sequence[_Turn], row: Row, tools: Any, model: Model, text: s
                 "tools-dropped",
                 f"the template does not write the calls of {listed(gone)} in message {turn.place + 1}",
             )
-    messages = row["messages"]
-    replies = [message for message in messages if message.get("role") == "tool" and words(message.get("content"))]
-    if replies:
-        asked = [message | {"content": MARK} if message in replies else message for message in messages]
-        marked = model.render(asked, tools)
-        if not marked.refused and marked.text.count(MARK) < len(replies):
-            yield "tools-dropped", "the template does not write the replies of tools"
+
+
+def _unseen(messages: list[Message], tools: Any, model: Model) -> Iterator[Said]:
+    """Put a mark in the place of what the system and the tools say, and look whether the template writes it."""
+    marks = {"system": MARK, "tool": MARK.upper()}
+    said = [
+        message["role"] for message in messages if message.get("role") in ("system", "tool") and message.get("content")
+    ]
+    if not said:
+        return
+    marked = [
+        message | {"content": marks[message["role"]]} if message.get("role") in ("system", "tool") else message
+        for message in messages
+    ]
+    done = model.render(marked, tools)
+    if done.refused:
+        return
+    if done.text.count(marks["system"]) < said.count("system"):
+        yield "system-dropped", "the template does not write the system message"
+    if done.text.count(marks["tool"]) < said.count("tool"):
+        yield "tools-dropped", "the template does not write the replies of tools"

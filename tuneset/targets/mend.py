@@ -27,7 +27,7 @@ STAYS = {
     "tool-reply-without-call",
     "empty-content",
 }
-_ROUNDS = 8  # a mend may lay open the next problem, as a cut conversation may end with the user
+_ROUNDS = 16  # a mend may lay open the next problem, as a cut conversation may end with the user
 _ROLES = {
     "developer": "system",
     "human": "user",
@@ -59,15 +59,16 @@ def fitted(row: Row, target: Target) -> Fitted:
         found = [each for each in talk.problems(row, target) if _matters(each[0], target)]
         if not found:
             return Fitted(row, tuple(done))
-        for rule, words in dict(reversed(found)).items():
-            mend = MENDS.get(rule)
-            changed = mend[0](row, target) if mend else None
-            if changed is None:
-                return Fitted(None, (*done, (rule, words)))
-            said = (rule, mend[1](row, target) if mend else "")
-            done += [said] if said not in done else []
-            row = changed
-    return Fitted(None, (*done, ("mixed-shapes", "it could not be fitted in a few steps")))
+        # what can be mended goes first: with a speaker's right name an answer may well be there
+        rule, words = next((each for each in found if each[0] in MENDS), found[0])
+        mend = MENDS.get(rule)
+        changed = mend[0](row, target) if mend else None
+        if mend is None or changed is None:
+            return Fitted(None, ((rule, words),))
+        said = (rule, mend[1](row, target))
+        done += [said] if said not in done else []
+        row = changed
+    return Fitted(None, (found[0],))
 
 
 def _matters(rule: str, target: Target) -> bool:

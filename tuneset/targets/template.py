@@ -202,9 +202,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        for body in _bodies(tree):
+        blocks: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
+        for block in blocks:
             count = nodes.Call(nodes.EnvironmentAttribute("tick"), [], [], None, None)
-            body.insert(0, nodes.ExprStmt(count).set_lineno(1))
+            block.body.insert(0, nodes.ExprStmt(count).set_lineno(block.lineno))
         return tree.set_environment(self)  # type: ignore[return-value]
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -212,7 +213,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         plain = isinstance(left, int | float) and isinstance(right, int | float)
         if operator == "**" and not (plain and abs(left) < 1e6 and abs(right) < 100):
             raise jinja2.TemplateRuntimeError("the template raises to too high a power")
-        if operator == "*" and not plain and MOST_TEXT < _size(left) * _size(right):
+        if operator == "*" and not plain and _size(left) * _size(right) > MOST_TEXT:
             raise jinja2.TemplateRuntimeError("the template repeats something too often")
         return super().call_binop(context, operator, left, right)
 
@@ -230,7 +231,7 @@ class _Dict:
 class _Namespace(Namespace):
     """`namespace` for templates, which holds no name that Python itself reads; as transformers has it."""
 
-    def __init__(*args: Any, **values: Any) -> None:  # noqa: N805  a template may well set `self`
+    def __init__(*args: Any, **values: Any) -> None:
         self, given = args[0], dict(*args[1:], **values)
         Namespace.__init__(self)
         for name, value in given.items():
@@ -240,11 +241,6 @@ class _Namespace(Namespace):
         if isinstance(name, str) and name.startswith("_"):
             raise jinja2.exceptions.SecurityError(f"a namespace cannot hold {name!r}")
         super().__setitem__(name, value)
-
-
-def _bodies(tree: nodes.Template) -> Iterator[list[nodes.Node]]:
-    for node in tree.find_all((nodes.For, nodes.Macro)):
-        yield node.body
 
 
 def _size(value: Any) -> float:

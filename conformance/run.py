@@ -1,0 +1,256 @@
+"""Hold our files, and our verdicts, against the checkers of platforms and trainers.
+
+`run.py cases FOLDER`: every checker says what it makes of every file, and where one refuses what `tuneset check` lets pass
+for its target, that is a defect of ours. `run.py exports FOLDER`: every FOLDER/SET/TARGET/train.jsonl (and validation.jsonl
+and test.jsonl), as `tuneset export` writes them, must be accepted by every checker of its target. Either ends with 1 where
+that is not so or a checker could not be asked, and writes all that was said as JSON (--out).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tuneset.targets import TARGETS, check
+
+HERE = Path(__file__).parent
+SIDES = ("train", "validation", "test")
+MINUTES = 10  # the longest that one checker may take over all files
+# The minimum of rows is for the platform to ask: the cases have three rows, and no checker but Fireworks' counts them.
+NOT_ASKED = {"too-few-rows"}
+
+
+class Checker(NamedTuple):
+    """One entry of checkers.toml."""
+
+    name: str
+    what: str
+    script: str
+    targets: tuple[str, ...]
+    args: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    python: str = ""
+    licence: str = ""
+    ours: bool = False
+    known: tuple[str, ...] = ()  # patterns of what it says that is no fault of a file
+
+
+class Verdict(NamedTuple):
+    """What a checker says of one file; `known`: it says only what is known to be no fault."""
+
+    ok: bool
+    known: bool
+    problems: list[dict[str, Any]]
+
+    @property
+    def mark(self) -> str:
+        """Say it in one letter."""
+        return "." if self.ok else "k" if self.known else "x"
+
+
+Verdicts = dict[str, dict[Path, Verdict]]  # by checker and file
+
+
+def checkers(only: list[str], without: list[str]) -> list[Checker]:
+    """Read checkers.toml; `only` and `without` name some of them."""
+    tables = tomllib.loads((HERE / "checkers.toml").read_text(encoding="utf-8"))
+    known = tables.pop("known", [])
+    found = []
+    for name, table in tables.items():
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        patterns = tuple(each["says"] for each in known if each["checker"] == name)
+        found.append(Checker(name=name, known=patterns, **values))
+    if strange := {*only, *without} - {each.name for each in found}:
+        raise SystemExit(f"no checker is named {', '.join(sorted(strange))}")
+    return [each for each in found if (not only or each.name in only) and each.name not in without]
+
+
+def environment(checker: Checker, envs: Path) -> Path:
+    """Return the Python of a checker's environment, made where it is not there yet; what is alike is made once."""
+    if not checker.requires and not checker.alone:
+        return Path(sys.executable)
+    words = "-".join(each.replace("==", "-") for each in (*checker.alone, *checker.requires[: 1 - len(checker.alone)]))
+    folder = envs / re.sub(r"[^\w.-]", "", words or checker.requires[0])
+    python, made = folder / "bin" / "python", folder / "made"
+    asked = json.dumps([checker.python, checker.requires, checker.alone])
+    if made.exists() and made.read_text() == asked:
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    version = checker.python or f"{sys.version_info.major}.{sys.version_info.minor}"
+    run("uv", "venv", "--quiet", "--python", version, folder)
+    install = ("uv", "pip", "install", "--quiet", "--python", python)
+    run(*install, *checker.requires)
+    if checker.alone:
+        run(*install, "--no-deps", *checker.alone)
+    made.write_text(asked)
+    return python
+
+
+def run(*command: str | Path) -> str:
+    """Run a command; return what it prints, and raise what it says where it fails."""
+    quiet = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONWARNINGS": "ignore"}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES, check=False, env=quiet)
+    if ended.returncode:
+        last = ended.stderr.strip().splitlines()[-1:] or ["it says nothing"]
+        raise RuntimeError(f"{' '.join(map(str, command[:3]))} … ended with {ended.returncode}: {last[0]}")
+    return ended.stdout
+
+
+def ask(checker: Checker, files: list[Path], envs: Path) -> dict[Path, Verdict]:
+    """Run a checker on files and read its verdicts."""
+    python = environment(checker, envs)
+    said = run(python, HERE / "checkers" / checker.script, *checker.args, *files)
+    verdicts = {}
+    for line in said.splitlines():
+        one = json.loads(line)
+        known = [any(re.search(says, each["says"]) for says in checker.known) for each in one["problems"]]
+        verdicts[Path(one["file"])] = Verdict(one["ok"], bool(known) and all(known), one["problems"])
+    if verdicts.keys() != set(files):
+        raise RuntimeError(f"{checker.script} judged {len(verdicts)} of {len(files)} files")
+    return verdicts
+
+
+def ask_all(asked: list[tuple[Checker, list[Path]]], envs: Path) -> tuple[Verdicts, dict[str, str]]:
+    """Ask checker after checker; also say why one could not be asked."""
+    verdicts: Verdicts = {}
+    silent: dict[str, str] = {}
+    for checker, files in asked:
+        print(f"  {checker.name}: {len(files)} files", file=sys.stderr, flush=True)
+        try:
+            verdicts[checker.name] = ask(checker, files, envs)
+        except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+            silent[checker.name] = str(error)
+    return verdicts, silent
+
+
+def cases(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, Any], bool]:
+    """Judge every file by every checker, and ourselves by the checkers of each target."""
+    files = sorted(folder.resolve().glob("*.jsonl"))
+    verdicts, silent = ask_all([(checker, files) for checker in found], envs)
+    judged = {target: {file: refused(file, target) for file in files} for target in sorted(aims(found))}
+    defects, stricter = [], []
+    for checker in (each for each in found if each.name in verdicts):
+        for target in checker.targets:
+            for file, verdict in verdicts[checker.name].items():
+                if verdict.mark == "x" and not judged[target][file]:
+                    defects.append({"target": target, "file": file.name, "checker": checker.name, **first(verdict)})
+    for target, ours in judged.items():
+        told = [verdicts[each.name] for each in found if target in each.targets and each.name in verdicts]
+        for file, rules in ours.items():
+            if rules and told and all(each[file].mark != "x" for each in told):
+                stricter.append({"target": target, "file": file.name, "rules": rules})
+    print(grid([file.stem for file in files], {name: list(each.values()) for name, each in verdicts.items()}))
+    print(f"\n{len(defects)} refused by a checker and let pass by us")
+    for each in defects:
+        print(f"  {each['target']:<22}{each['file']:<28}{each['checker']}: {each['says'][:110]}")
+    print(f"\n{len(stricter)} refused by us alone")
+    for target in judged:
+        names = [f"{Path(each['file']).stem} ({', '.join(each['rules'])})" for each in stricter if each["target"] == target]
+        if names:
+            print(f"  {target}: {'; '.join(names)}")
+    told = {"verdicts": plain(verdicts), "ours": {target: by_name(each) for target, each in judged.items()}}
+    return told | {"defects": defects, "stricter": stricter, "silent": silent}, not defects and not silent
+
+
+def refused(file: Path, target: str) -> list[str]:
+    """Name the rules by which we refuse a file for a target."""
+    found = check(file, TARGETS[target])
+    return sorted(set(found.filter(found["severity"] == "error")["rule"]) - NOT_ASKED)
+
+
+def exports(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, Any], bool]:
+    """Demand that every exported file is accepted by every checker of its target."""
+    folder = folder.resolve()
+    files = [file for side in SIDES for file in sorted(folder.glob(f"*/*/{side}.jsonl")) if file.stat().st_size]
+    of = {checker: [file for file in files if file.parent.name in checker.targets] for checker in found}
+    verdicts, silent = ask_all([(checker, mine) for checker, mine in of.items() if mine], envs)
+    wrong = []
+    for name, each in verdicts.items():
+        for file, verdict in each.items():
+            if verdict.mark == "x":
+                wrong.append({"file": str(file.relative_to(folder)), "checker": name, **first(verdict)})
+    accepted = sum(verdict.mark != "x" for each in verdicts.values() for verdict in each.values())
+    known = sum(verdict.mark == "k" for each in verdicts.values() for verdict in each.values())
+    for name, each in verdicts.items():
+        by_target: dict[str, list[str]] = {}
+        for file, verdict in each.items():
+            by_target.setdefault(file.parent.name, []).append(verdict.mark)
+        told = ", ".join(f"{target} {''.join(marks)}" for target, marks in sorted(by_target.items()))
+        print(f"{name:<22}{told}")
+    print(f"\n{accepted} of {accepted + len(wrong)} verdicts accept ({known} but for a known false alarm)")
+    for one in wrong:
+        print(f"  {one['file']:<44}{one['checker']}, line {one['line']}: {one['says'][:160]}")
+    unseen = sorted({file.parent.name for file in files} - aims(found))
+    print(f"no checker here: {', '.join(unseen) or 'none'}")
+    told = {"verdicts": plain(verdicts, folder), "refused": wrong, "silent": silent, "no_checker": unseen}
+    return told, bool(verdicts) and not wrong and not silent
+
+
+def aims(found: list[Checker]) -> set[str]:
+    """Return the targets that some checker judges."""
+    return {target for checker in found for target in checker.targets}
+
+
+def first(verdict: Verdict) -> dict[str, Any]:
+    """Return the first thing that a checker says."""
+    return verdict.problems[0]
+
+
+def grid(names: list[str], marks: dict[str, list[Verdict]]) -> str:
+    """Draw files by checkers: a point for accepted, x for refused, k for a known false alarm."""
+    wide = max(map(len, names), default=0) + 2
+    heads = list(marks)
+    lines = [" " * wide + "".join(f"{number:>3}" for number in range(1, len(heads) + 1))]
+    for row, name in enumerate(names):
+        lines.append(f"{name:<{wide}}" + "".join(f"{marks[head][row].mark:>3}" for head in heads))
+    return "\n".join([*lines, "", *(f"{number:>3} {head}" for number, head in enumerate(heads, 1))])
+
+
+def plain(verdicts: Verdicts, folder: Path | None = None) -> dict[str, Any]:
+    """Make verdicts ready for JSON."""
+    return {
+        name: {
+            str(file.relative_to(folder)) if folder else file.name: {"mark": verdict.mark, "problems": verdict.problems}
+            for file, verdict in each.items()
+        }
+        for name, each in verdicts.items()
+    }
+
+
+def by_name(rules: dict[Path, list[str]]) -> dict[str, list[str]]:
+    """Name files without their folder."""
+    return {file.name: each for file, each in rules.items()}
+
+
+def main() -> None:
+    """Read the command line and end with 1 where something is not as it must be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", choices=["cases", "exports"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--envs", type=Path, default=Path("/tmp/conformance-envs"), help="where environments are kept")
+    parser.add_argument("--only", action="append", default=[], metavar="CHECKER")
+    parser.add_argument("--without", action="append", default=[], metavar="CHECKER")
+    parser.add_argument("--out", type=Path, help="where to write all that was said, as JSON")
+    given = parser.parse_args()
+    told, well = {"cases": cases, "exports": exports}[given.mode](
+        given.folder, checkers(given.only, given.without), given.envs
+    )
+    for name, why in told["silent"].items():
+        print(f"not asked: {name}: {why}")
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    raise SystemExit(not well)
+
+
+if __name__ == "__main__":
+    main()
