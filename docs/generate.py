@@ -13,10 +13,14 @@ import tomli_w
 
 from tuneset import recipe, step
 from tuneset.cli import main as tuneset
+from tuneset.shapes import SHAPES
 from tuneset.targets import RULES, TARGETS
+from tuneset.targets.mend import MENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tuneset.targets.table import Target
 
 DOCS = Path(__file__).parent
 SHOWN = 2  # groups of rows on which a step speaks, and on which it is silent
@@ -101,20 +105,78 @@ def targets_page() -> str:
     """Say what each target asks for, since when that is known and from where, and what its check finds."""
     parts = [
         "# Targets",
-        "What trainers and platforms ask of a file. `tuneset prepare` checks each line that it has written.",
+        "What trainers and platforms ask of a file. `tuneset export RUN --target NAME` writes one, `tuneset check FILE --target NAME` checks any.",
+        "The facts come from one dated table, `tuneset/targets/targets.toml`; [a target of your own](own-targets.md) is one more.",
+        _table(
+            ["target", "what it is", "row", "system", "turns", "tools", "weights", "images", "rows"],
+            [_overview(target) for target in TARGETS.values()],
+        ),
+        *[part for name, target in TARGETS.items() for part in (f"## {name}", _target(target))],
+        "## What the check finds",
+        "Usually; the targets that weigh a problem otherwise are named.",
     ]
-    for name, target in TARGETS.items():
-        asked = [
-            f"as read on {target.checked_on}",
-            f"roles: {', '.join(sorted(target.roles))}",
-            f"at least {target.min_rows} examples",
-            f"at most {target.max_bytes:,} bytes a file and {target.max_tokens:,} tokens an example",
-            *(f"source: <{source}>" for source in target.sources),
+    rows = (
+        [
+            name,
+            rule.severity,
+            rule.mend.replace("|", r"\|"),
+            _otherwise(name, rule.severity),
+            _yes(name in MENDS),
         ]
-        parts += [f"## {name}", "\n".join(f"- {line}" for line in asked)]
-    rows = ([name, rule.severity, rule.mend.replace("|", r"\|")] for name, rule in RULES.items())
-    parts += ["## What the check finds", _table(["problem", "weight", "what to do"], rows)]
+        for name, rule in RULES.items()
+    )
+    parts.append(_table(["problem", "weight", "what to do", "otherwise", "mended"], rows))
     return "\n\n".join(parts) + "\n"
+
+
+def _overview(target: Target) -> list[str]:
+    """Say in one line of a table what a target can carry."""
+    most = f"{target.min_rows:,} to {target.max_rows:,}" if target.max_rows else f"{target.min_rows:,} or more"
+    return [
+        f"[{target.name}](#{target.name})",
+        target.title,
+        SHAPES[target.shape].NAME if target.shape in SHAPES else "columns",
+        _yes("system" in target.roles),
+        {0: "any"}.get(target.max_turns, str(target.max_turns)) if "user" in target.roles else "",
+        _yes("tools" in target.keys),
+        _yes("weight" in target.message_keys),
+        _yes(target.images),
+        most,
+    ]
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else ""
+
+
+def _target(target: Target) -> str:
+    asked = [
+        f"{target.title}, as read on {target.checked_on}",
+        f"roles: {', '.join(sorted(target.roles))}",
+        f"beside the messages: {', '.join(sorted(target.keys)) or 'nothing'}",
+        *([f"at most {target.max_bytes:,} bytes a file"] if target.max_bytes else []),
+        *([f"at most {target.max_tokens:,} tokens an example"] if target.max_tokens else []),
+        *([f"at most {target.max_validation_rows:,} validation rows"] if target.max_validation_rows else []),
+        *(
+            [f"words that make a job fail: {', '.join(f'`{word}`' for word in target.reserved)}"]
+            if target.reserved
+            else []
+        ),
+        *([f"beside the rows: {', '.join(f'`{name}`' for name in target.files)}"] if target.files else []),
+        *(f"source: <{source}>" for source in target.sources),
+    ]
+    said = f"{target.status[:1].upper()}{target.status[1:]}.\n\n" if target.status else ""
+    return said + "\n".join(f"- {line}" for line in asked)
+
+
+def _otherwise(rule: str, usual: str) -> str:
+    """Name the targets that weigh a rule otherwise."""
+    groups: dict[str, list[str]] = {}
+    for name, target in TARGETS.items():
+        here = target.severity(rule, usual) or "fine"
+        if here != usual:
+            groups.setdefault(here, []).append(name)
+    return "; ".join(f"{here}: {', '.join(names)}" for here, names in sorted(groups.items()))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

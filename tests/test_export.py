@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -240,6 +244,24 @@ def test_the_recipe_names_targets_and_prepare_writes_them(tmp_path):
     again = tuneset.prepare(run.path)
     assert [each["target"] for each in again.summary["exports"]] == ["gemini", "trl"]
     assert (run.path / "exports" / "gemini" / "train.jsonl").exists()
+
+
+def test_a_package_can_bring_a_target_of_its_own(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "own-targets.md").read_text()
+    (tmp_path / "company_trainer.py").write_text(page.split("company_trainer.py <<'END'\n")[1].split("END\n")[0])
+    about = tmp_path / "company_trainer-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: company-trainer\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[tuneset.targets]\ncompany = company_trainer:TARGET\n")
+    rows = [{"messages": [{"role": "user", "content": f"q {n}"}] * 2 + [SAY]} for n in range(3)]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [sys.executable, "-m", "tuneset", "check", "train.jsonl", "--target", "company", "--json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    found = {problem["rule"]: problem["severity"] for problem in json.loads(done.stdout)["problems"]}
+    assert found == {"same-role-twice": "error", "too-few-rows": "error"}
 
 
 def test_a_target_that_there_is_not_is_named_with_its_nearest(labelled):

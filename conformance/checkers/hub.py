@@ -26,7 +26,7 @@ def check(path: Path) -> Iterator[Problem]:
             table = load(str(path.parent))[path.stem]
         else:
             table = load("json", data_files=str(path), split="train")
-        written = [row for _, row in rows(path)]
+        written = [row for _, row in rows(path, "utf-8-sig")]
     except (*REFUSALS, datasets.exceptions.DatasetGenerationError, StopIteration) as error:
         yield Problem(None, words(error.__cause__ or error))
         return

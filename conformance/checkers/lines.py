@@ -24,9 +24,9 @@ class Problem(NamedTuple):
     says: str
 
 
-def rows(path: Path) -> Iterator[tuple[int, Any]]:
+def rows(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, Any]]:
     """Read a file line by line as JSON, as most uploads do; blank lines are left to those who mind them."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=encoding) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield number, json.loads(line)

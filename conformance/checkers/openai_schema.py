@@ -8,13 +8,14 @@ more keys are let pass.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from lines import Problem, each_row, main
 from openai.types import chat
 from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict  # noqa: UP035  # pydantic wants it before Python 3.12
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 from lines import main
 from loaded import each_loaded
 from transformers.utils.chat_template_utils import render_jinja_template
-from trl.data_utils import apply_chat_template, maybe_convert_to_chatml
+from trl.data_utils import apply_chat_template, is_conversational, maybe_convert_to_chatml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ TAKES = {
     "gemma": set(),
     "gemma3": {"system"},
 }
+PLAIN = ({"text"}, {"prompt", "completion"}, {"prompt", "chosen", "rejected"}, {"chosen", "rejected"})
 FIELDS = ("messages", "prompt", "completion", "chosen", "rejected")
 
 
@@ -63,6 +64,10 @@ READERS = {name: reader(name) for name in TAKES}
 def check_row(row: dict[str, Any]) -> None:
     """Raise where a template that takes what the row has cannot render it, or leaves out what is to be learned."""
     row = maybe_convert_to_chatml(row)
+    if not is_conversational(row):
+        if not any(names <= row.keys() and all(isinstance(row[name], str) for name in names) for names in PLAIN):
+            raise ValueError("neither a conversation nor text")
+        return
     tools = json.loads(row["tools"]) if isinstance(row.get("tools"), str) else row.get("tools")
     said = [message for name in FIELDS for message in row.get(name) or []]
     has = {"system"} if any(message["role"] == "system" for message in said) else set()

@@ -32,13 +32,15 @@ TEMPLATE_RULES = {
     ),
     "stop-token-masked": Rule("error", "take the end token into the part that trains: the model never learns to stop"),
     "stop-token-other": Rule("warning", "name this token in eos_token or generation_config.json, and where you serve"),
+    "content-dropped": Rule(
+        "error", "write content as this template reads it (a string, or parts), or choose another one"
+    ),
     "reasoning-dropped": Rule(
         "warning", "choose a template that keeps reasoning, or make a row of each answer: most drop it before the last"
     ),
     "reasoning-empty": Rule("warning", "give the answers reasoning, or use a template that writes no empty thought"),
     "answer-cut": Rule("error", "shorten the example, or raise the trainer's length: the answer is at the end"),
     "system-refused": Rule("error", "put the system text in front of the first user message, or change the template"),
-    "system-dropped": Rule("error", "put the system text in front of the first user message, or change the template"),
     "template-refused": Rule("error", "bring the row to what the template takes, or choose a template that takes it"),
     "tools-dropped": Rule("error", "choose a template that writes tools, calls and replies: this one leaves them out"),
 }
@@ -186,7 +188,7 @@ def _unfit(messages: Any) -> str:
 
 def _refused(messages: list[Message], tools: Any, model: Model, whole: Rendered) -> Said:
     others = [message for message in messages if message.get("role") not in ("system", "developer")]
-    if 0 < len(others) < len(messages) and not model.render(others, tools).refused:
+    if 0 < len(others) < len(messages) and model.render(others, tools).refused != whole.refused:
         return "system-refused", f"the template refuses the system message: {short(whole.refused)}"
     return "template-refused", f"the template refuses the row: {whole.refused[:200]}"
 
@@ -231,10 +233,13 @@ def _common(one: str, other: str) -> int:
 
 
 def _ended(text: str, end: int, model: Model) -> int:
-    """Take the special token that ends a turn to it."""
+    """Take the special token that ends a turn to it, and the end of the line."""
     space = len(text[end:]) - len(text[end:].lstrip())
     ending = max((word for word in model.ends if text.startswith(word, end + space)), key=len, default="")
-    return end + space + len(ending) if ending else end
+    if not ending:
+        return end
+    end += space + len(ending)
+    return end + text.startswith("\n", end)
 
 
 def _tokens(model: Model, text: str) -> _Tokens:
@@ -339,21 +344,30 @@ def _dropped(turns: Sequence[_Turn], tools: Any, text: str) -> Iterator[Said]:
 
 
 def _unseen(messages: list[Message], tools: Any, model: Model) -> Iterator[Said]:
-    """Put a mark in the place of what the system and the tools say, and look whether the template writes it."""
-    marks = {"system": MARK, "tool": MARK.upper()}
-    said = [
-        message["role"] for message in messages if message.get("role") in ("system", "tool") and message.get("content")
-    ]
-    if not said:
-        return
-    marked = [
-        message | {"content": marks[message["role"]]} if message.get("role") in ("system", "tool") else message
-        for message in messages
-    ]
-    done = model.render(marked, tools)
-    if done.refused:
-        return
-    if done.text.count(marks["system"]) < said.count("system"):
-        yield "system-dropped", "the template does not write the system message"
-    if done.text.count(marks["tool"]) < said.count("tool"):
-        yield "tools-dropped", "the template does not write the replies of tools"
+    """Put a mark in the place of each message's text, and look which of them the template writes."""
+    marks = {place: f"zq{place}qz" for place, message in enumerate(messages, 1) if _marked(message, "") != message}
+    asked = [_marked(message, marks.get(place, "")) for place, message in enumerate(messages, 1)]
+    done = model.render(asked, tools)
+    gone = [] if done.refused else [place for place, mark in marks.items() if mark not in done.text]
+    replies = [place for place in gone if messages[place - 1].get("role") == "tool"]
+    if replies:
+        yield "tools-dropped", f"the template does not write the {_messages(replies)}, of tools"
+    if others := [place for place in gone if place not in replies]:
+        yield "content-dropped", f"the template does not write the text of {_messages(others)}"
+
+
+def _marked(message: Message, mark: str) -> Message:
+    """Change the text of a message, as a string or in parts, to a mark."""
+    content = message.get("content")
+    if isinstance(content, str) and content.strip():
+        return message | {"content": mark}
+    if isinstance(content, list):
+        parts = [part | {"text": mark} if isinstance(part, dict) and part.get("text") else part for part in content]
+        return message | {"content": parts}
+    return message
+
+
+def _messages(places: Sequence[int]) -> str:
+    """Name a few messages by their numbers."""
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return f"message{'s' if len(places) > 1 else ''} {', '.join(map(str, places[:3]))}{more}"
