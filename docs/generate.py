@@ -145,7 +145,7 @@ def _overview(target: Target) -> list[str]:
     ]
 
 
-def _yes(holds: bool) -> str:
+def _yes(holds: object) -> str:
     return "yes" if holds else ""
 
 
