@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 from tuneset.targets import TARGETS, check
 
 HERE = Path(__file__).parent
+ENVS = Path(tempfile.gettempdir()) / "conformance-envs"
 SIDES = ("train", "validation", "test")
 MINUTES = 10  # the longest that one checker may take over all files
 # The minimum of rows is for the platform to ask: the cases have three rows, and no checker but Fireworks' counts them.
@@ -41,7 +43,7 @@ class Checker(NamedTuple):
     python: str = ""
     licence: str = ""
     ours: bool = False
-    known: tuple[str, ...] = ()  # patterns of what it says that is no fault of a file
+    known: tuple[tuple[str, str], ...] = ()  # what it says that is no fault, and of which files: patterns
 
 
 class Verdict(NamedTuple):
@@ -66,8 +68,10 @@ def checkers(only: list[str], without: list[str]) -> list[Checker]:
     known = tables.pop("known", [])
     found = []
     for name, table in tables.items():
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        patterns = tuple(each["says"] for each in known if each["checker"] == name)
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
+        patterns = tuple((each["says"], each.get("file", "")) for each in known if name in each["checkers"])
         found.append(Checker(name=name, known=patterns, **values))
     if strange := {*only, *without} - {each.name for each in found}:
         raise SystemExit(f"no checker is named {', '.join(sorted(strange))}")
@@ -111,7 +115,8 @@ def ask(checker: Checker, files: list[Path], envs: Path) -> dict[Path, Verdict]:
     verdicts = {}
     for line in said.splitlines():
         one = json.loads(line)
-        known = [any(re.search(says, each["says"]) for says in checker.known) for each in one["problems"]]
+        patterns = [says for says, file in checker.known if re.search(file, Path(one["file"]).name)]
+        known = [any(re.search(says, each["says"]) for says in patterns) for each in one["problems"]]
         verdicts[Path(one["file"])] = Verdict(one["ok"], bool(known) and all(known), one["problems"])
     if verdicts.keys() != set(files):
         raise RuntimeError(f"{checker.script} judged {len(verdicts)} of {len(files)} files")
@@ -133,30 +138,33 @@ def ask_all(asked: list[tuple[Checker, list[Path]]], envs: Path) -> tuple[Verdic
 
 def cases(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, Any], bool]:
     """Judge every file by every checker, and ourselves by the checkers of each target."""
-    files = sorted(folder.resolve().glob("*.jsonl"))
+    files = sorted(folder.glob("*.jsonl"))
     verdicts, silent = ask_all([(checker, files) for checker in found], envs)
     judged = {target: {file: refused(file, target) for file in files} for target in sorted(aims(found))}
-    defects, stricter = [], []
-    for checker in (each for each in found if each.name in verdicts):
-        for target in checker.targets:
-            for file, verdict in verdicts[checker.name].items():
-                if verdict.mark == "x" and not judged[target][file]:
-                    defects.append({"target": target, "file": file.name, "checker": checker.name, **first(verdict)})
-    for target, ours in judged.items():
-        told = [verdicts[each.name] for each in found if target in each.targets and each.name in verdicts]
-        for file, rules in ours.items():
-            if rules and told and all(each[file].mark != "x" for each in told):
-                stricter.append({"target": target, "file": file.name, "rules": rules})
+    defects = [
+        {"target": target, "file": file.name, "checker": checker.name, **verdict.problems[0]}
+        for checker in found
+        for target in checker.targets
+        for file, verdict in verdicts.get(checker.name, {}).items()
+        if verdict.mark == "x" and not judged[target][file]
+    ]
+    stricter = [
+        {"target": target, "file": file.name, "rules": rules}
+        for target, ours in judged.items()
+        for file, rules in ours.items()
+        if rules and accepted_by_all(file, [verdicts.get(each.name, {}) for each in found if target in each.targets])
+    ]
     print(grid([file.stem for file in files], {name: list(each.values()) for name, each in verdicts.items()}))
-    print(f"\n{len(defects)} refused by a checker and let pass by us")
-    for each in defects:
-        print(f"  {each['target']:<22}{each['file']:<28}{each['checker']}: {each['says'][:110]}")
-    harsh = [each for each in stricter if each["file"].startswith("good") and "no-messages" not in each["rules"]]
-    print(f"\n{len(stricter)} refused by us alone; of the good files, in the shape of the target:")
-    for each in harsh:
-        print(f"  {each['target']:<22}{each['file']:<28}{', '.join(each['rules'])}")
-    told = {"verdicts": plain(verdicts), "ours": {target: by_name(each) for target, each in judged.items()}}
-    return told | {"defects": defects, "stricter": stricter, "silent": silent}, not defects and not silent
+    say_differences(defects, stricter)
+    ours = {target: {file.name: rules for file, rules in each.items()} for target, each in judged.items()}
+    told = {
+        "verdicts": plain(verdicts, folder),
+        "ours": ours,
+        "defects": defects,
+        "stricter": stricter,
+        "silent": silent,
+    }
+    return told, bool(verdicts) and not defects and not silent
 
 
 def refused(file: Path, target: str) -> list[str]:
@@ -165,42 +173,67 @@ def refused(file: Path, target: str) -> list[str]:
     return sorted(set(found.filter(found["severity"] == "error")["rule"]) - NOT_ASKED)
 
 
+def accepted_by_all(file: Path, told: list[dict[Path, Verdict]]) -> bool:
+    """Say whether those who were asked accept a file, and somebody was."""
+    marks = [each[file].mark for each in told if each]
+    return bool(marks) and "x" not in marks
+
+
+def say_differences(defects: list[dict[str, Any]], stricter: list[dict[str, Any]]) -> None:
+    """Print where we differ from the checkers; what only has another shape than the target's is counted, not named."""
+    print(f"\n{len(defects)} refused by a checker and let pass by us")
+    for each in defects:
+        print(f"  {each['target']:<22}{each['file']:<28}{each['checker']}: {each['says'][:110]}")
+    print(f"\n{len(stricter)} refused by us alone; of the good files in the shape of the target:")
+    for each in stricter:
+        if each["file"].startswith("good") and "no-messages" not in each["rules"]:
+            print(f"  {each['target']:<22}{each['file']:<28}{', '.join(each['rules'])}")
+
+
 def exports(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, Any], bool]:
     """Demand that every exported file is accepted by every checker of its target."""
-    folder = folder.resolve()
-    files = [file for side in SIDES for file in sorted(folder.glob(f"*/*/{side}.jsonl")) if file.stat().st_size]
+    written = [file for side in SIDES for file in sorted(folder.glob(f"*/*/{side}.jsonl"))]
+    files = [file for file in written if file.stat().st_size]
     of = {checker: [file for file in files if file.parent.name in checker.targets] for checker in found}
     verdicts, silent = ask_all([(checker, mine) for checker, mine in of.items() if mine], envs)
-    wrong = []
-    for name, each in verdicts.items():
-        for file, verdict in each.items():
-            if verdict.mark == "x":
-                wrong.append({"file": str(file.relative_to(folder)), "checker": name, **first(verdict)})
-    accepted = sum(verdict.mark != "x" for each in verdicts.values() for verdict in each.values())
-    known = sum(verdict.mark == "k" for each in verdicts.values() for verdict in each.values())
-    for name, each in verdicts.items():
-        by_target: dict[str, list[str]] = {}
-        for file, verdict in each.items():
-            by_target.setdefault(file.parent.name, []).append(verdict.mark)
-        told = ", ".join(f"{target} {''.join(marks)}" for target, marks in sorted(by_target.items()))
-        print(f"{name:<22}{told}")
-    print(f"\n{accepted} of {accepted + len(wrong)} verdicts accept ({known} but for a known false alarm)")
-    for one in wrong:
-        print(f"  {one['file']:<44}{one['checker']}, line {one['line']}: {one['says'][:160]}")
-    unseen = sorted({file.parent.name for file in files} - aims(found))
-    print(f"no checker here: {', '.join(unseen) or 'none'}")
-    told = {"verdicts": plain(verdicts, folder), "refused": wrong, "silent": silent, "no_checker": unseen}
+    wrong = [
+        {"file": str(file.relative_to(folder)), "checker": name, **verdict.problems[0]}
+        for name, each in verdicts.items()
+        for file, verdict in each.items()
+        if verdict.mark == "x"
+    ]
+    held = {file.parent for file in files}
+    told = {
+        "verdicts": plain(verdicts, folder),
+        "refused": wrong,
+        "silent": silent,
+        "no_row": sorted({str(file.parent.relative_to(folder)) for file in written if file.parent not in held}),
+        "no_checker": sorted({file.parent.name for file in files} - aims(found)),
+    }
+    say_acceptance(verdicts, told)
     return told, bool(verdicts) and not wrong and not silent
+
+
+def say_acceptance(verdicts: Verdicts, told: dict[str, Any]) -> None:
+    """Print each checker's verdicts by target, the refusals, and what nobody judged."""
+    for name, each in verdicts.items():
+        by_target: dict[str, str] = {}
+        for file, verdict in each.items():
+            by_target[file.parent.name] = by_target.get(file.parent.name, "") + verdict.mark
+        print(f"{name:<22}{', '.join(f'{target} {marks}' for target, marks in sorted(by_target.items()))}")
+    marks = [verdict.mark for each in verdicts.values() for verdict in each.values()]
+    print(
+        f"\n{len(marks) - marks.count('x')} of {len(marks)} verdicts accept, {marks.count('k')} but for a known false alarm"
+    )
+    for one in told["refused"]:
+        print(f"  {one['file']:<44}{one['checker']}, line {one['line']}: {one['says'][:160]}")
+    print(f"no row fits: {', '.join(told['no_row']) or 'none'}")
+    print(f"no checker here: {', '.join(told['no_checker']) or 'none'}")
 
 
 def aims(found: list[Checker]) -> set[str]:
     """Return the targets that some checker judges."""
     return {target for checker in found for target in checker.targets}
-
-
-def first(verdict: Verdict) -> dict[str, Any]:
-    """Return the first thing that a checker says."""
-    return verdict.problems[0]
 
 
 def grid(names: list[str], marks: dict[str, list[Verdict]]) -> str:
@@ -213,20 +246,15 @@ def grid(names: list[str], marks: dict[str, list[Verdict]]) -> str:
     return "\n".join([*lines, "", *(f"{number:>3} {head}" for number, head in enumerate(heads, 1))])
 
 
-def plain(verdicts: Verdicts, folder: Path | None = None) -> dict[str, Any]:
+def plain(verdicts: Verdicts, folder: Path) -> dict[str, Any]:
     """Make verdicts ready for JSON."""
     return {
         name: {
-            str(file.relative_to(folder)) if folder else file.name: {"mark": verdict.mark, "problems": verdict.problems}
+            str(file.relative_to(folder)): {"mark": verdict.mark, "problems": verdict.problems}
             for file, verdict in each.items()
         }
         for name, each in verdicts.items()
     }
-
-
-def by_name(rules: dict[Path, list[str]]) -> dict[str, list[str]]:
-    """Name files without their folder."""
-    return {file.name: each for file, each in rules.items()}
 
 
 def main() -> None:
@@ -234,14 +262,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=["cases", "exports"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--envs", type=Path, default=Path("/tmp/conformance-envs"), help="where environments are kept")
+    parser.add_argument("--envs", type=Path, default=ENVS, help=f"where environments are kept ({ENVS})")
     parser.add_argument("--only", action="append", default=[], metavar="CHECKER")
     parser.add_argument("--without", action="append", default=[], metavar="CHECKER")
     parser.add_argument("--out", type=Path, help="where to write all that was said, as JSON")
     given = parser.parse_args()
-    told, well = {"cases": cases, "exports": exports}[given.mode](
-        given.folder, checkers(given.only, given.without), given.envs
-    )
+    judge = {"cases": cases, "exports": exports}[given.mode]
+    told, well = judge(given.folder.resolve(), checkers(given.only, given.without), given.envs.resolve())
     for name, why in told["silent"].items():
         print(f"not asked: {name}: {why}")
     if given.out:

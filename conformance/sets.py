@@ -124,7 +124,7 @@ def tools() -> list[Row]:
             "messages": [
                 says("user", "Kannst du Bestellung 31337 für mich prüfen?"),
                 calls(("de1fg2hi3", "get_order", {"number": "31337"})),
-                replies("de1fg2hi3", status="in Bearbeitung – Müller"),
+                replies("de1fg2hi3", status="in Bearbeitung bei Müller"),
                 says("assistant", "Die Bestellung wird noch gepackt, geht aber heute raus ☕."),
                 says("user", "Und die Mütze, gibt es die noch in Grün?"),
                 calls(("jk4lm5no6", "get_stock", {"article": "Mütze grün"})),

@@ -31,6 +31,7 @@ STAGE_OF = {
     "targets": "format and check",
     "export": "format and check",
     "check": "format and check",
+    "show": "format and check",
     "decide": "look and decide",
     "explain": "look and decide",
 }
@@ -326,6 +327,7 @@ def export(run: str, names: tuple[str, ...], out: str | None, as_json: bool) -> 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--target", "to", metavar="NAME", help="Whose rules; by the shape of the first row where not given.")
+@click.option("--model", type=click.Path(), metavar="FOLDER", help="A tokenizer and chat template to see the rows by.")
 @click.option("--fix", is_flag=True, help="Write mended copies, and what could not be mended apart.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Problems shown; 0 for all.")
@@ -341,6 +343,20 @@ def check(files: tuple[str, ...], form: str, limit: int, as_json: bool, **option
     checked = finished.check(files, **options)
     said.checked(checked, "json" if as_json else form, limit)
     sys.exit(int(checked.errors > 0))
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--row", type=click.IntRange(min=1), required=True, help="The line of the file.")
+@click.option("--model", type=click.Path(), required=True, metavar="FOLDER", help="A tokenizer and chat template.")
+@click.option("--side", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True)
+@as_json
+def show(run: str, as_json: bool, **options: Any) -> None:
+    """Show what a model sees of a row of RUN, and which of its tokens are trained."""
+    from tuneset import Dataset
+    from tuneset.targets import said
+
+    said.shown(Dataset.open(run).show(**options), as_json=as_json)
 
 
 @main.command()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tuneset.judge.judging import Seen
     from tuneset.recipe import Recipe
     from tuneset.run import Event
+    from tuneset.targets import masks
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,21 @@ class Dataset:
             watch(each.name)
             done.append(export(examples, each, folder / each.name, about))
         return done
+
+    def show(self, row: int, *, model: str | Path, side: str = "train") -> masks.Seen:
+        """Show what a model sees of a row: its template filled in, every token marked trained or masked.
+
+        `row` counts the lines of `side` from 1; `model` is a folder with a tokenizer and a chat template.
+        """
+        from tuneset.targets import lines, masks  # noqa: PLC0415
+        from tuneset.targets.template import open_model  # noqa: PLC0415
+
+        examples = self.examples(side)
+        if not 1 <= row <= examples.height:
+            what = f"there is no row {row} in {side}"
+            raise RunError(what, str(self.path), f"--row takes 1 to {examples.height}")
+        line = lines.lines(examples[row - 1], self.recipe.task.system)[0]
+        return masks.seen(orjson.loads(line), open_model(model))
 
     def score(self, predictions: str | Path, *, baseline: str | Path | None = None) -> dict[str, Any]:
         """Score a model's answers to the validation examples, beside those of `baseline` and of simple ways to answer.

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tuneset import step
 from tuneset.errors import RecipeError, unknown, way_out
-from tuneset.targets import TARGETS, rules
+from tuneset.targets import TARGETS, masks, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -207,7 +207,7 @@ def check_pages() -> list[dict[str, str]]:
     }
     return [
         step.page(name, f"{each.mend[:1].upper()}{each.mend[1:]}.\n{grave[each.severity]}")
-        for name, each in sorted(rules.RULES.items())
+        for name, each in sorted((rules.RULES | masks.TEMPLATE_RULES).items())
     ]
 
 

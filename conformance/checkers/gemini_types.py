@@ -26,7 +26,7 @@ def check_row(row: Any) -> None:
 
 def check(path: Path) -> Iterator[Problem]:
     """Check every row."""
-    yield from each_row(path, check_row)
+    yield from each_row(path, check_row, encoding="utf-8-sig")
 
 
 main(check)

@@ -32,11 +32,16 @@ def rows(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(line)
 
 
-def each_row(path: Path, check: Callable[[Any], None], *also: type[Exception]) -> Iterator[Problem]:
-    """Hand each row to a function that raises where it refuses one; `also`: what else means a refusal."""
+def each_row(
+    path: Path, check: Callable[[Any], None], *also: type[Exception], encoding: str = "utf-8"
+) -> Iterator[Problem]:
+    """Hand each row to a function that raises where it refuses one; `also`: what else means a refusal.
+
+    With the encoding utf-8-sig a byte-order mark is passed over, where a checker knows rows only and no files.
+    """
     number = 0
     try:
-        for number, row in rows(path):  # noqa: B007  # also says where reading stopped
+        for number, row in rows(path, encoding):  # also says where reading stopped
             try:
                 check(row)
             except (*REFUSALS, *also) as error:

@@ -22,7 +22,7 @@ alone(
 )
 
 from llamafactory.data.converter import get_dataset_converter  # noqa: E402  # only now can it be imported
-from llamafactory.data.parser import DatasetAttr, get_dataset_list  # noqa: E402
+from llamafactory.data.parser import DatasetAttr, get_dataset_list  # noqa: E402  # only now can it be imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

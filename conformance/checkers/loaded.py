@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
-import datasets  # noqa: E402  # it reads the environment when it is imported
-from lines import REFUSALS, Problem, words  # noqa: E402
+import datasets  # it reads the environment when it is imported
+from lines import REFUSALS, Problem, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

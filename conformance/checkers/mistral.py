@@ -25,7 +25,7 @@ def check_row(row: Any) -> None:
     """Raise where the messages or the tools are refused."""
     VALIDATOR.validate_messages(MESSAGES.validate_python(row["messages"]))
     if row.get("tools"):
-        VALIDATOR._validate_tools(TOOLS.validate_python(row["tools"]))  # noqa: SLF001  # only a whole request has it public
+        VALIDATOR._validate_tools(TOOLS.validate_python(row["tools"]))  # noqa: SLF001  # a whole request alone has it public
 
 
 def check(path: Path) -> Iterator[Problem]:

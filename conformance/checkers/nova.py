@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lines import REFUSALS, Problem, alone, main, rows, words
 
@@ -14,23 +14,34 @@ alone("amzn_nova_forge", "dataset")
 logging.disable(logging.WARNING)
 
 from amzn_nova_forge.core.enums import Model, Platform, TrainingMethod  # noqa: E402  # only now can it be imported
-from amzn_nova_forge.dataset.dataset_validator import SFTDatasetValidator  # noqa: E402
+from amzn_nova_forge.dataset.dataset_validator import SFTDatasetValidator  # noqa: E402  # only now can it be imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+SETTINGS = {"platform": Platform.BEDROCK, "training_method": TrainingMethod.SFT_LORA}
+
+
 def check(path: Path) -> Iterator[Problem]:
-    """Validate the file as Nova Lite's, on Bedrock; its samples are counted from 0."""
+    """Validate the file as Nova Lite's, on Bedrock; where its rows differ in kind, also each row alone."""
     try:
         numbers, read = zip(*rows(path), strict=True)
     except ValueError as error:  # not UTF-8, not JSON, or no rows
         yield Problem(None, words(error))
         return
-    settings = {"platform": Platform.BEDROCK, "training_method": TrainingMethod.SFT_LORA}
+    found = list(_problems(read, numbers))
+    yield from found
+    if any(each.line is None for each in found):  # it stops at the first row that has what others lack
+        for number, row in zip(numbers, read, strict=True):
+            yield from _problems((row,), (number,))
+
+
+def _problems(read: tuple[Any, ...], numbers: tuple[int, ...]) -> Iterator[Problem]:
+    """Validate rows together; what is said of samples, which are counted from 0, is said of lines."""
     try:
-        SFTDatasetValidator().validate(iter(read), Model.NOVA_LITE, **settings)
+        SFTDatasetValidator().validate(iter(read), Model.NOVA_LITE, **SETTINGS)
     except REFUSALS as error:
         parts = re.split(r"\n?Sample (\d+):\n", str(error))
         for number, says in zip(parts[1::2], parts[2::2], strict=True):

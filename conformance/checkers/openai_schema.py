@@ -10,12 +10,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from lines import Problem, each_row, main
 from openai.types import chat
 from pydantic import Field, TypeAdapter
-from typing_extensions import TypedDict  # noqa: UP035  # pydantic wants it before Python 3.12
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def check_row(row: Any) -> None:
 
 def check(path: Path) -> Iterator[Problem]:
     """Check every row."""
-    yield from each_row(path, check_row, ValidationError)
+    yield from each_row(path, check_row, encoding="utf-8-sig")
 
 
 main(check, sys.argv[2:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lines import Problem, main
+from lines import REFUSALS, Problem, main, words
 from together.lib.utils.files import check_file
 
 if TYPE_CHECKING:
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 
 def check(path: Path) -> Iterator[Problem]:
-    """Ask for a report; it stops at the first problem."""
-    report = check_file(path)
+    """Ask for a report; it stops at the first problem, and falls over what it does not foresee."""
+    try:
+        report = check_file(path)
+    except REFUSALS as error:
+        yield Problem(None, words(error))
+        return
     if not report["is_check_passed"]:
         says = str(report.get("message") or {key: value for key, value in report.items() if value is False})
         line = re.search(r"\bline (?:number )?(\d+)", says)

@@ -22,8 +22,9 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# What a template takes beside user and assistant in turn: its model knows no more, whoever wrote the row.
-TAKES = {
+# What a template takes beside user and assistant in turn: its model knows no more, whoever wrote the row. `parallel` are
+# several calls at once, `beside` is content next to a call.
+TAKES: dict[str, set[str]] = {
     "chatml": {"system"},
     "llama3": {"system"},
     "llama3_1": {"system", "tool"},
@@ -32,6 +33,7 @@ TAKES = {
     "gemma": set(),
     "gemma3": {"system"},
 }
+ENDS = {"bos_token": "<s>", "eos_token": "</s>"}
 PLAIN = ({"text"}, {"prompt", "completion"}, {"prompt", "chosen", "rejected"}, {"chosen", "rejected"})
 FIELDS = ("messages", "prompt", "completion", "chosen", "rejected")
 
@@ -45,9 +47,7 @@ class Reader(NamedTuple):
         """Render a conversation as `transformers` does."""
         for name in ("tokenize", "return_dict"):
             settings.pop(name, None)
-        made, _ = render_jinja_template(
-            [conversation], chat_template=self.template, bos_token="<s>", eos_token="</s>", **settings
-        )
+        made, _ = render_jinja_template([conversation], chat_template=self.template, **ENDS, **settings)
         return made[0]
 
 
@@ -70,23 +70,28 @@ def check_row(row: dict[str, Any]) -> None:
         return
     tools = json.loads(row["tools"]) if isinstance(row.get("tools"), str) else row.get("tools")
     said = [message for name in FIELDS for message in row.get(name) or []]
-    has = {"system"} if any(message["role"] == "system" for message in said) else set()
-    if tools or any(message.get("tool_calls") or message["role"] == "tool" for message in said):
-        has |= {"tool"}
-    if any(len(message.get("tool_calls") or []) > 1 for message in said):
-        has |= {"parallel"}
-    if any(message.get("tool_calls") and message.get("content") for message in said):
-        has |= {"beside"}
-    for name, takes in TAKES.items():
-        if has <= takes:
-            made = apply_chat_template(row, READERS[name], tools=tools)
-            rendered = "".join(str(value) for value in made.values())
-            for message in (each for each in said if each["role"] == "assistant"):
-                if isinstance(message.get("content"), str) and message["content"].strip() not in rendered:
-                    raise ValueError(f"{name} leaves out {message['content'][:60]!r}")
-                for call in message.get("tool_calls") or []:
-                    if call["function"]["name"] not in rendered:
-                        raise ValueError(f"{name} leaves out the call of {call['function']['name']}")
+    has = asked_for(said) | ({"tool"} if tools else set())
+    for name in (name for name, takes in TAKES.items() if has <= takes):
+        made = "".join(str(value) for value in apply_chat_template(row, READERS[name], tools=tools).values())
+        for answer in (message for message in said if message["role"] == "assistant"):
+            content = answer.get("content")
+            learned = [content.strip()] if isinstance(content, str) else []
+            learned += [call["function"]["name"] for call in answer.get("tool_calls") or []]
+            if left := [each for each in learned if each not in made]:
+                raise ValueError(f"{name} leaves out {left[0][:60]!r}")
+
+
+def asked_for(said: list[Any]) -> set[str]:
+    """Name what a template must know, beside user and assistant in turn."""
+    has = {message["role"] for message in said} & {"system", "tool"}
+    for message in said:
+        if made := message.get("tool_calls"):
+            has |= (
+                {"tool"}
+                | ({"parallel"} if len(made) > 1 else set())
+                | ({"beside"} if message.get("content") else set())
+            )
+    return has
 
 
 def check(path: Path) -> Iterator[Problem]:

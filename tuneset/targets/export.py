@@ -72,7 +72,7 @@ def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -
     _write_lines_of(pl.concat(ids) if ids else pl.DataFrame(), folder / "rows.jsonl")
     _write_lines_of(told, folder / "changes.jsonl")
     write(folder / "inference.json", to_json(inference(examples, target, about)))
-    for name, content in beside(target, about, files, folder).items():
+    for name, content in beside(target, about, files, folder, examples).items():
         write(folder / name, content.encode())
     found = pl.concat(problems) if problems else pl.DataFrame(schema=rules.PROBLEMS)
     gone = told.filter(pl.col("out"))["id"].n_unique() if told.height else 0

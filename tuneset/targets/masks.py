@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from tuneset.shapes.row import calls, kind, listed, name_of, short
 from tuneset.targets.rules import Rule
 
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
     from tuneset.targets.template import Model, Rendered
 
 Span = tuple[int, int]
+Places = npt.NDArray[np.int64]
 
-REASONING = ("reasoning_content", "thinking", "reasoning")
+REASONING = ("reasoning_content", "thinking", "reasoning")  # the names under which reasoning is passed, best first
 THOUGHT = re.compile(r"<(think(?:ing)?)>(.*?)</\1>", re.DOTALL)
 MARK = (
     "\ue000answer\ue000"  # stands in for an answer to find its place; private characters, which no answer begins with
@@ -79,7 +83,7 @@ class _Turn(NamedTuple):
 class _Tokens(NamedTuple):
     names: list[str]  # as the tokenizer keeps them
     pieces: list[str]
-    places: list[Span]
+    places: Places  # of each token: the character with which it begins, and the one after it
 
 
 def seen(row: Row, model: Model, *, max_tokens: int = 0) -> Seen:
@@ -117,7 +121,7 @@ def seen(row: Row, model: Model, *, max_tokens: int = 0) -> Seen:
     turns = [_turn(messages, tools, model, whole.text, place) for place in _answers(messages)]
     tokens = _tokens(model, whole.text)
     spans = [(start, end) for start, end in _trained(whole, turns, marks=template.marks) if start < end]
-    trained = [any(_meet(each, span) for span in spans) for each in tokens.places]
+    trained = _meeting(tokens.places, spans)
     last = next((turn for turn in reversed(turns) if turn.message.get("weight") != 0), None)
     stop = _stop(last, tokens, model) if last else None
     problems = [
@@ -245,13 +249,12 @@ def _ended(text: str, end: int, model: Model) -> int:
 def _tokens(model: Model, text: str) -> _Tokens:
     """Cut the text into tokens; characters that no token claims go to the next one, or to the last."""
     encoded = model.tokenizer.encode(text, add_special_tokens=False)
-    pieces, done = [], 0
-    for _, end in encoded.offsets:
-        pieces.append(text[done:end])
-        done = max(done, end)
-    if pieces:
-        pieces[-1] += text[done:]
-    return _Tokens(encoded.tokens, pieces, encoded.offsets)
+    places = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)
+    ends = np.maximum.accumulate(places[:, 1])
+    ends[-1:] = len(text)
+    starts = np.concatenate([[0], ends])[:-1]
+    pieces = [text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return _Tokens(encoded.tokens, pieces, places)
 
 
 def _trained(whole: Rendered, turns: Sequence[_Turn], *, marks: bool) -> list[Span]:
@@ -262,8 +265,14 @@ def _trained(whole: Rendered, turns: Sequence[_Turn], *, marks: bool) -> list[Sp
     return [span for span, owner in zip(whole.generated, owners, strict=True) if owner not in masked]
 
 
-def _meet(token: Span, span: Span) -> bool:
-    return token[0] < span[1] and (token[1] > span[0] or token[0] >= span[0])
+def _meeting(places: Places, spans: Sequence[Span]) -> list[bool]:
+    """Say for each token whether it has a character in one of the spans; one without characters, whether it begins there."""
+    starts, ends = places.T
+    meets = np.zeros(len(places), dtype=bool)
+    for start, end in spans:
+        meets |= (starts < end) & ((ends > start) | (starts >= start))
+    listed: list[bool] = meets.tolist()
+    return listed
 
 
 def _stop(turn: _Turn, tokens: _Tokens, model: Model) -> int | None:
@@ -351,7 +360,7 @@ def _unseen(messages: list[Message], tools: Any, model: Model) -> Iterator[Said]
     gone = [] if done.refused else [place for place, mark in marks.items() if mark not in done.text]
     replies = [place for place in gone if messages[place - 1].get("role") == "tool"]
     if replies:
-        yield "tools-dropped", f"the template does not write the {_messages(replies)}, of tools"
+        yield "tools-dropped", f"the template does not write the reply in {_messages(replies)}"
     if others := [place for place in gone if place not in replies]:
         yield "content-dropped", f"the template does not write the text of {_messages(others)}"
 

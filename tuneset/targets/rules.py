@@ -16,7 +16,7 @@ from tuneset.targets.answers import Answers
 from tuneset.targets.table import TARGETS, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tuneset.shapes.row import Said
@@ -138,11 +138,13 @@ def check(path: Path, target: Target = TARGETS["chat"], *, side: str = "train") 
     return weighed(found, target)
 
 
-def weighed(found: list[Problem], target: Target) -> pl.DataFrame:
+def weighed(found: Sequence[Problem], target: Target, known: Mapping[str, Rule] = RULES) -> pl.DataFrame:
     """Say how grave each problem is for a target, and what to do; what is fine there is left out."""
     plain = pl.DataFrame(found, schema={name: PROBLEMS[name] for name in ("line", "rule", "says")}, orient="row")
-    graver = {name: severity(name, target) for name in RULES}
-    mends = {name: rule.mend for name, rule in RULES.items()}
+    graver = {
+        name: target.severity(name, None if rule.severity == "fine" else rule.severity) for name, rule in known.items()
+    }
+    mends = {name: rule.mend for name, rule in known.items()}
     return (
         plain.with_columns(
             severity=pl.col("rule").replace_strict(graver, return_dtype=pl.String),

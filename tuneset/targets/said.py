@@ -10,6 +10,7 @@ import polars as pl
 from rich.text import Text
 
 from tuneset.report.page import counted
+from tuneset.targets import masks
 from tuneset.targets.files import sarif
 from tuneset.terminal import console, indented, plain, print_json, say, say_whole
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuneset.targets.files import Checked, Mended
+    from tuneset.targets.masks import Seen
     from tuneset.targets.table import Target
 
 STYLES = {"error": "bold red", "warning": "yellow"}
@@ -116,6 +118,22 @@ def _mended(screen: Console, each: Mended) -> None:
     indented(screen, "    written ", each.copy)
     if each.apart:
         indented(screen, "    apart   ", each.apart)
+
+
+def shown(found: Seen, *, as_json: bool) -> None:
+    """Print the text that a model reads, what it learns between ⟦ and ⟧, and what is wrong with it."""
+    if as_json:
+        print_json(found._asdict() | {"stops": found.stops})
+        return
+    screen = console()
+    screen.print(masks.coloured(found))
+    trained = sum(found.trained)
+    words = f"{counted(len(found.tokens), 'token')}, {trained:,} of them trained"
+    guess = "" if found.exact else "; which of them is a guess: the template changes what it wrote before"
+    say(screen, "\n  ", Text(f"{words}{guess}. Template {found.template[:12]}"))
+    for rule, says in found.problems:
+        weight = masks.TEMPLATE_RULES[rule].severity
+        say(screen, Text(f"  {rule} ", style=STYLES[weight]), plain(says, 300))
 
 
 def _next(screen: Console, found: Checked) -> None:
