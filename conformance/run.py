@@ -98,28 +98,34 @@ def environment(checker: Checker, envs: Path) -> Path:
     return python
 
 
-def run(*command: str | Path) -> str:
-    """Run a command; return what it prints, and raise what it says where it fails."""
+def run(*command: str | Path, may_die: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command; raise what it says where it fails. With `may_die`, being killed by a signal is the caller's to judge."""
     quiet = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONWARNINGS": "ignore"}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES, check=False, env=quiet)
-    if ended.returncode:
+    if ended.returncode > 0 or (ended.returncode and not may_die):
         last = ended.stderr.strip().splitlines()[-1:] or ["it says nothing"]
         raise RuntimeError(f"{' '.join(map(str, command[:3]))} … ended with {ended.returncode}: {last[0]}")
-    return ended.stdout
+    return ended
 
 
 def ask(checker: Checker, files: list[Path], envs: Path) -> dict[Path, Verdict]:
-    """Run a checker on files and read its verdicts."""
+    """Run a checker on files and read its verdicts; a file that kills it is refused, and it is asked about the rest."""
     python = environment(checker, envs)
-    said = run(python, HERE / "checkers" / checker.script, *checker.args, *files)
-    verdicts = {}
-    for line in said.splitlines():
-        one = json.loads(line)
-        patterns = [says for says, file in checker.known if re.search(file, Path(one["file"]).name)]
-        known = [any(re.search(says, each["says"]) for says in patterns) for each in one["problems"]]
-        verdicts[Path(one["file"])] = Verdict(one["ok"], bool(known) and all(known), one["problems"])
-    if verdicts.keys() != set(files):
-        raise RuntimeError(f"{checker.script} judged {len(verdicts)} of {len(files)} files")
+    verdicts: dict[Path, Verdict] = {}
+    left = files
+    while left:
+        ended = run(python, HERE / "checkers" / checker.script, *checker.args, *left, may_die=True)
+        told = [json.loads(line) for line in ended.stdout.splitlines()]
+        if len(told) < len(left):
+            if not ended.returncode:
+                raise RuntimeError(f"{checker.script} judged {len(told)} of {len(left)} files")
+            says = f"the checker is killed by signal {-ended.returncode}"
+            told.append({"ok": False, "problems": [{"line": None, "says": says}]})
+        for file, one in zip(left, told, strict=False):
+            patterns = [says for says, names in checker.known if re.search(names, file.name)]
+            known = [any(re.search(says, each["says"]) for says in patterns) for each in one["problems"]]
+            verdicts[file] = Verdict(one["ok"], bool(known) and all(known), one["problems"])
+        left = left[len(told) :]
     return verdicts
 
 

@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_template import CHATML, folder
 
+import tuneset
 from tuneset.cli import main
 from tuneset.errors import InputError
 from tuneset.shapes import SHAPES
@@ -272,3 +274,25 @@ def test_checking_chat_takes_at_most_three_times_its_parsing(tmp_path):
     assert min(took(lambda: rules.check(path, TARGETS["openai"])) for _ in range(3)) < 4.5 * min(
         took(parsed) for _ in range(3)
     )
+
+
+# What the model sees
+
+
+def test_a_row_is_shown_as_the_model_reads_it_and_files_are_checked_by_its_template(tmp_path):
+    model = folder(tmp_path / "model", CHATML)
+    rows = [{"inquiry": f"where is order {n}?", "category": "Orders"} for n in range(20)]
+    out = tmp_path / "run"
+    prepared = tuneset.prepare(rows, out=out, system="Be kind.")
+    shown = run("show", out, "--row", 1, "--model", model)
+    assert shown.exit_code == 0
+    assert "⟦" in shown.output
+    assert "of them trained" in shown.output
+    told = json.loads(run("show", out, "--row", 1, "--model", model, "--json").output)
+    learned = "".join(token for token, trains in zip(told["tokens"], told["trained"], strict=True) if trains)
+    assert learned.startswith(prepared.examples("train")["label"][0])
+    assert run("show", out, "--row", 99, "--model", model).exit_code == 2
+    assert run("check", out / "train.jsonl", "--model", model).exit_code == 0
+    deaf = folder(tmp_path / "deaf", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+    found = json.loads(run("check", out / "train.jsonl", "--model", deaf, "--json").output)
+    assert {"stop-token-missing"} <= {problem["rule"] for problem in found["problems"]}
