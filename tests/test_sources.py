@@ -586,7 +586,7 @@ def test_another_form_of_answer_is_written():
 
 
 USER, ASSISTANT = {"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "On its way."}
-CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": '{"id":7}'}}
+CALL = {"id": "call00001", "type": "function", "function": {"name": "find", "arguments": '{"id": 7}'}}
 
 
 @pytest.mark.parametrize(
@@ -609,7 +609,7 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "argume
                 {"role": "system", "content": "Be brief."},
                 USER,
                 {"role": "assistant", "content": None, "tool_calls": [CALL]},
-                {"role": "tool", "tool_call_id": "call_1", "content": "here"},
+                {"role": "tool", "tool_call_id": "call00001", "content": "here"},
                 ASSISTANT,
             ],
         ),
@@ -638,7 +638,7 @@ def test_every_shape_of_conversation_becomes_messages(kind, row, messages, form,
 
 
 HUMAN, GPT = {"from": "human", "value": "Where is it?"}, {"from": "gpt", "value": "On its way."}
-CALLED = [{"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "call_1", "content": "here"}]  # fmt: skip
+CALLED = [{"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "call00001", "content": "here"}]  # fmt: skip
 
 
 @pytest.mark.parametrize("column", ["messages", "conversations"])

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# Libraries print, and take hold of what they print to when they are imported: only verdicts may stand among verdicts.
+OUT, sys.stdout = sys.stdout, sys.stderr
 # How a library says no, or falls over: the row would not be trained on either way.
 REFUSALS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, NameError, RuntimeError)
 
@@ -64,10 +66,9 @@ def words(error: BaseException) -> str:
 
 def main(check: Callable[[Path], Iterator[Problem]], files: list[str] | None = None) -> None:
     """Check the files that the command line names; print what is said of each."""
-    out, sys.stdout = sys.stdout, sys.stderr  # libraries print: only verdicts may stand among verdicts
     for name in sys.argv[1:] if files is None else files:
         problems = [problem._asdict() for problem in check(Path(name))]
-        print(json.dumps({"file": name, "ok": not problems, "problems": problems}), file=out, flush=True)
+        print(json.dumps({"file": name, "ok": not problems, "problems": problems}), file=OUT, flush=True)
 
 
 def alone(package: str, *inner: str, **stubs: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuneset.shapes import row as one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tuneset.targets.table import Target
 
@@ -44,10 +44,23 @@ def _is_pair(pair: list[object]) -> bool:
 def read(raw: one.Row, target: Target) -> one.Row:
     """Join instruction and input by a line's end, as LLaMA-Factory does; that is what the user says."""
     del target
-    turns = [message for pair in raw.get("history") or [] for message in _turn(*pair)]
-    asked = "\n".join(part for part in (raw["instruction"], raw.get("input")) if part)
-    system = [{"role": "system", "content": raw["system"]}] if raw.get("system") else []
-    return {"messages": [*system, *turns, *_turn(asked, raw["output"])]}
+    return {"messages": messages(raw["instruction"], raw["output"], raw)}
+
+
+def messages(asked: str, answered: str | None, beside: Mapping[str, Any]) -> list[one.Message]:
+    r"""Bring an instruction and its output to messages; `beside` may hold input, history and system.
+
+    >>> messages("Translate.", "Hallo", {"input": "Hello"})
+    [{'role': 'user', 'content': 'Translate.\nHello'}, {'role': 'assistant', 'content': 'Hallo'}]
+    """
+    past = [message for pair in beside.get("history") or [] for message in _turn(*pair)]
+    said = "\n".join(part for part in (asked, beside.get("input")) if part)
+    system = beside.get("system")
+    return [
+        *([{"role": "system", "content": system}] if system and system.strip() else []),
+        *past,
+        *_turn(said, answered),
+    ]
 
 
 def write(row: one.Row, target: Target) -> one.Row:
@@ -64,5 +77,6 @@ def write(row: one.Row, target: Target) -> one.Row:
     )
 
 
-def _turn(asked: str, answered: str) -> list[one.Message]:
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+def _turn(asked: str, answered: str | None = None, *_: str) -> list[one.Message]:
+    reply = [] if answered is None else [{"role": "assistant", "content": answered}]
+    return [{"role": "user", "content": asked}, *reply]

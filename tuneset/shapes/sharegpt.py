@@ -51,21 +51,39 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
 def read(raw: one.Row, target: Target) -> one.Row:
     """Name the roles as chat does; calls get ids by their number, since ShareGPT has none."""
     del target
-    messages: list[one.Message] = []
-    if isinstance(raw.get("system"), str) and raw["system"]:
-        messages.append({"role": "system", "content": raw["system"]})
+    said = raw.get("system")
+    system = [{"role": "system", "content": said}] if isinstance(said, str) and said else []
+    return {"messages": [*system, *messages(raw["conversations"])]} | one.offered(raw)
+
+
+def messages(turns: list[one.Message], speaker: str = "from", words: str = "value") -> list[one.Message] | str:
+    """Bring turns to messages, or say why that cannot be; a speaker whom nobody knows keeps the name, for the check to say.
+
+    `speaker` and `words` are the keys of who speaks and of what is said; a turn without the first is a message already.
+
+    >>> messages([{"from": "human", "value": "q"}, {"role": "assistant", "content": "a"}])
+    [{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'a'}]
+    """
+    brought: list[one.Message] = []
     made, answered = 0, 0
-    for turn in raw["conversations"]:
-        if turn["from"] == CALL:
-            calls = called(turn["value"], made) or []
+    for turn in turns:
+        if speaker not in turn:
+            brought.append(turn)
+            continue
+        role, value = turn[speaker], turn.get(words)
+        kept = {key: each for key, each in turn.items() if key not in (speaker, words)}
+        if role == CALL:
+            calls = called(value, made)
+            if calls is None:
+                return "a function_call is not JSON with a name and arguments"
             made, answered = made + len(calls), made
-            messages.append({"role": "assistant", "content": None, "tool_calls": calls})
-        elif turn["from"] in RESULTS:
+            brought.append({"role": "assistant", "content": None, "tool_calls": calls, **kept})
+        elif role in RESULTS:
             answered += 1
-            messages.append({"role": "tool", "tool_call_id": one.numbered(answered), "content": turn["value"]})
+            brought.append({"role": "tool", "tool_call_id": one.numbered(answered), "content": value, **kept})
         else:
-            messages.append({"role": ROLES[turn["from"]], "content": turn["value"]})
-    return {"messages": messages} | one.offered(raw)
+            brought.append({"role": ROLES.get(role, role) if isinstance(role, str) else role, "content": value, **kept})
+    return brought
 
 
 def write(row: one.Row, target: Target) -> one.Row:
@@ -86,14 +104,14 @@ def _turn(message: one.Message) -> dict[str, Any]:
     return {"from": _NAMES[message["role"]], "value": one.words(message["content"])}
 
 
-def called(value: str, before: int) -> list[dict[str, Any]] | None:
+def called(value: Any, before: int) -> list[dict[str, Any]] | None:
     """Read a function call, `{"name", "arguments"}` or a list of them; None where it is neither.
 
     >>> called('{"name": "look", "arguments": {}}', 0)
     [{'id': 'call00001', 'type': 'function', 'function': {'name': 'look', 'arguments': '{}'}}]
     """
     try:
-        parsed = json.loads(value)
+        parsed = json.loads(value) if isinstance(value, str) else value
     except ValueError:
         return None
     listed = parsed if isinstance(parsed, list) else [parsed]

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.shapes import SHAPES
+from tuneset.shapes import SHAPES, alpaca, sharegpt
 from tuneset.targets.rules import UNREADABLE
 from tuneset.targets.table import TARGETS
 
@@ -32,9 +32,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prompt-completion", ("instruction", "response")),
 )
 PAIRS = ("preference", "chosen")  # the kinds that hold an answer to prefer and one that was rejected
-_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
-_RESULTS = ("tool", "observation", "function_response")
-_SHAREGPT = {"human", "gpt", "system", "function_call", *_RESULTS}
+_SHAREGPT = {"human", "gpt", "system", sharegpt.CALL, *sharegpt.RESULTS}
 _KEPT_AS_JSON = ("tools", "parallel_tool_calls")
 
 
@@ -110,7 +108,8 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     names = _sharegpt_names(turns) if shape.kind in ("chat", "sharegpt") and isinstance(turns, list) else None
     if names and isinstance(turns, list):
         system = _system(cells) if shape.kind == "chat" and names[0] == "from" else []
-        turns = _from_sharegpt(turns, system, *names)
+        told = sharegpt.messages(turns, *names)
+        turns = told if isinstance(told, str) else [*system, *told]
     if isinstance(turns, str):
         return _Row(None, None, None, extra, turns, tools=False)
     tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
@@ -160,7 +159,10 @@ def _chat(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
 
 def _sharegpt(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
     turns = _chat(cells, keys)
-    return turns if isinstance(turns, str) else _from_sharegpt(turns, _system(cells), "from", "value")
+    if isinstance(turns, str):
+        return turns
+    told = sharegpt.messages(turns)
+    return told if isinstance(told, str) else [*_system(cells), *told]
 
 
 def _sharegpt_names(turns: list[Message]) -> tuple[str, str] | None:
@@ -177,57 +179,12 @@ def _sharegpt_names(turns: list[Message]) -> tuple[str, str] | None:
     return None
 
 
-def _from_sharegpt(turns: list[Message], system: list[Message], speaker: str, words: str) -> list[Message] | str:
-    messages = list(system)
-    calls = 0
-    for turn in turns:
-        if speaker not in turn:  # the name of ShareGPT's list with the form of chat messages
-            messages.append(turn)
-            continue
-        role, value = turn[speaker], turn.get(words)
-        kept = {key: kept for key, kept in turn.items() if key not in (speaker, words)}
-        if role == "function_call":
-            called = _calls(value, calls)
-            if isinstance(called, str):
-                return called
-            calls += len(called)
-            messages.append({"role": "assistant", "content": None, "tool_calls": called, **kept})
-        elif role in _RESULTS:
-            messages.append({"role": "tool", "tool_call_id": f"call_{max(calls, 1)}", "content": value, **kept})
-        else:
-            messages.append({"role": _ROLES.get(role, role), "content": value, **kept})
-    return messages
-
-
-def _calls(value: Any, before: int) -> list[Message] | str:
-    """Read a function call ({"name", "arguments"}, or a list of them); ids are numbered, ShareGPT has none."""
-    parsed = _loads(value) if isinstance(value, str) else value
-    listed = parsed if isinstance(parsed, list) else [parsed]
-    if not all(isinstance(call, dict) and "name" in call for call in listed):
-        return "a function_call is not JSON with a name and arguments"
-    return [
-        {"id": f"call_{number}", "type": "function", "function": {"name": call["name"], "arguments": _arguments(call)}}
-        for number, call in enumerate(listed, before + 1)
-    ]
-
-
-def _arguments(call: Message) -> str:
-    arguments = call.get("arguments", {})
-    return arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-
-
 def _alpaca(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
     asked, answered = (cells[key] for key in keys)
     if asked is None:
         return f"there is no {keys[0]} here"
-    past = _loads(cells.get("history")) or []
-    turns = [
-        {"role": role, "content": said}
-        for pair in past
-        for role, said in zip(("user", "assistant"), pair, strict=False)
-    ]
-    asked = "\n".join(part for part in (asked, cells.get("input")) if part)  # the joint that LLaMA-Factory uses
-    return [*_system(cells), *turns, {"role": "user", "content": asked}, *_answer(answered)]
+    history = [pair for pair in _loads(cells.get("history")) or [] if isinstance(pair, list) and pair]
+    return alpaca.messages(asked, answered, {**cells, "history": history})
 
 
 def _pair(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:

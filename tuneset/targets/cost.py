@@ -1,0 +1,229 @@
+"""Say what a job of training costs: tokens times epochs, by a dated list of prices that a file of one's own overrides."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tuneset.errors import RecipeError, unknown, way_out
+from tuneset.targets.tokens import base_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+MILLION = 1_000_000
+# OpenAI's rule for jobs that name no epochs, from its cookbook: three, but no fewer than a hundred examples seen in
+# all (at 25 epochs at most), and no more than 25,000.
+EPOCHS, MOST_EPOCHS, FEWEST_SEEN, MOST_SEEN = 3, 25, 100, 25_000
+
+
+@dataclass(frozen=True)
+class Price:
+    """What training on one model, or on any model of a target, costs; each field as prices.toml says at its top."""
+
+    name: str
+    price: float | None = None
+    currency: str = "USD"
+    minimum: float = 0.0
+    validation: bool = False
+    epochs: int = 0
+    verified: bool = False
+    checked_on: date | None = None
+    source: str = ""
+    note: str = ""
+
+
+class Cost(NamedTuple):
+    """What a job would cost, and how that comes about."""
+
+    model: str
+    tokens: int  # of one epoch, each example cut at the limit
+    epochs: int
+    billed: int
+    amount: float | None  # None where no price is known
+    currency: str
+    verified: bool
+    reason: str  # why there is no amount
+    says: str  # the whole in a sentence or two
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "price": (float, int),
+    "currency": (str,),
+    "minimum": (float, int),
+    "validation": (bool,),
+    "epochs": (int,),
+    "verified": (bool,),
+    "checked_on": (date,),
+    "source": (str,),
+    "note": (str,),
+}
+
+
+def price_table(path: Path | None = None) -> dict[str, Price]:
+    """Return the prices by target and model: the package's dated ones, and over them those of a file in the same form.
+
+    A price in the user's file is taken as checked by the user, and the file as its source, unless the entry says
+    otherwise. Errors: RecipeError for a file that cannot be read, an unknown key or an impossible value.
+
+    >>> price_table()["openai/gpt-4o-mini"].price
+    3.0
+    """
+    if path is None:
+        return dict(_ours())
+    told = {"verified": True, "source": str(path), "checked_on": None, "note": ""}
+    return _over(_ours(), {name: told | entry if "price" in entry else entry for name, entry in _read(path).items()})
+
+
+def epochs(rows: int) -> int:
+    """Say how often OpenAI trains on each example where a job names no epochs.
+
+    Source: OpenAI cookbook, "Data preparation and analysis for chat model fine-tuning". Limits: other platforms have
+    other rules; a price says its platform's where it is known.
+
+    >>> epochs(10), epochs(1_000), epochs(20_000)
+    (10, 3, 1)
+    """
+    if rows * EPOCHS < FEWEST_SEEN:
+        return min(MOST_EPOCHS, FEWEST_SEEN // max(rows, 1))
+    if rows * EPOCHS > MOST_SEEN:
+        return max(1, MOST_SEEN // rows)
+    return EPOCHS
+
+
+def cost(  # noqa: PLR0913  each is a number of the bill
+    tokens: npt.NDArray[np.int64],
+    rows: int,
+    model: str,
+    prices: Mapping[str, Price],
+    epochs: int | None = None,
+    *,
+    max_tokens: int = 0,
+) -> Cost:
+    """Estimate what training on a file costs.
+
+    `tokens`: of each example, such as `Tokens.counts`. `rows`: how many examples the job trains on, from which the
+    epochs follow where none are given. `model`: TARGET/MODEL, or a model alone where one target has a price for it.
+    `max_tokens`: where an example is cut (0: nowhere). Billed is what is left, times the epochs. Errors: RecipeError
+    for fewer epochs than one.
+
+    Limits: an estimate by listed prices; discounts, taxes, hosting and the tokens of a validation file are not in it.
+
+    >>> job = cost(np.array([1_000, 3_000]), 1_000, "openai/gpt-4.1", price_table(), max_tokens=2_000)
+    >>> job.billed, job.amount
+    (9000, 0.225)
+    """
+    if epochs is not None and epochs < 1:
+        raise RecipeError(f"{epochs} epochs train nothing", "epochs", "give 1 or more, or none for the usual number")
+    price, reason = _price(model, prices)
+    passes = epochs or (price and price.epochs) or _usual(rows)
+    once = int(np.minimum(tokens, max_tokens).sum() if max_tokens else tokens.sum())
+    billed, currency = once * passes, price.currency if price else ""
+    whose = "" if epochs else ", the usual number there" if price and price.epochs else ", OpenAI's usual number"
+    many = f"{once:,} tokens in {passes} {'epoch' if passes == 1 else 'epochs'}{whose}: {billed:,} billed"
+    if price is None or price.price is None:
+        said = f"{many}. What that costs is not known: {reason}."
+        return Cost(model, once, passes, billed, None, currency, verified=False, reason=reason, says=said)
+    amount = max(billed * price.price / MILLION, price.minimum)
+    said = f"{many}, {_amount(amount, price)}, {_terms(price)}"
+    return Cost(model, once, passes, billed, amount, currency, price.verified, "", said)
+
+
+@cache
+def _ours() -> dict[str, Price]:
+    written = resources.files("tuneset.targets").joinpath("prices.toml").read_text(encoding="utf-8")
+    return _over({}, tomllib.loads(written))
+
+
+def _over(prices: Mapping[str, Price], entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Price]:
+    """Lay entries over prices; a new model begins with what is known of its target."""
+    laid = dict(prices)
+    for name, entry in entries.items():
+        known = laid.get(name) or laid.get(name.partition("/")[0]) or Price(name)
+        laid[name] = replace(known, **{"name": name, **entry})
+    return laid
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    hint = 'write as in ["openai/gpt-4.1"], and under it price = 25.0'
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"not a list of prices: {error}", str(path), hint) from error
+    except OSError as error:
+        raise RecipeError(f"cannot read the prices: {error.strerror}", str(path), way_out(error)) from error
+    for name, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise RecipeError(f"{name} stands under no model", str(path), hint)
+        for key, value in entry.items():
+            _checked(name, key, value, str(path))
+    return entries
+
+
+def _checked(name: str, key: str, value: Any, where: str) -> None:
+    if key not in _KINDS:
+        raise unknown("key", f"{name}.{key}", _KINDS, where)
+    # type, not isinstance: a bool is no number here
+    if type(value) not in _KINDS[key] or (type(value) in {int, float} and not 0 <= value < float("inf")):
+        wanted = {bool: "true or false", str: "a text", date: "a date such as 2026-11-23", int: "a whole number"}
+        hint = wanted.get(_KINDS[key][0], "a number that is not negative")
+        raise RecipeError(f"{name}.{key} cannot be {value!r}", where, f"give {hint}")
+
+
+def _price(model: str, prices: Mapping[str, Price]) -> tuple[Price | None, str]:
+    """Find the price of a model, or say why there is none."""
+    target, _, name = model.partition("/")
+    base = base_model(name)
+    tried = (model, f"{target}/{base}", f"{target}/{_undated(base)}", target) if name else ()
+    found = [prices[each] for each in tried if each in prices][:1] or _alone(model, prices)
+    yours = f'put it into a file of your own, as price under ["{model}"]'
+    if len(found) > 1:
+        return None, f"it has several prices, so name one of {', '.join(each.name for each in found)}"
+    if not found:
+        return None, f"no price of {model} is on the list; {yours}"
+    if found[0].price is None:
+        note = f" ({found[0].note})" if found[0].note else ""
+        return found[0], f"{found[0].source or found[0].name} may list it{note}; {yours}"
+    return found[0], ""
+
+
+def _alone(model: str, prices: Mapping[str, Price]) -> list[Price]:
+    """Find the prices of a model that is named without its target, or those of a target."""
+    base = base_model(model)
+    if model in prices:
+        return [prices[model]]
+    return [each for each in prices.values() if each.name.partition("/")[2] in {base, _undated(base)} - {""}]
+
+
+def _undated(model: str) -> str:
+    """Leave out the day of a model's version: -2024-08-06, or -0125."""
+    return re.sub(r"-(\d{4}-\d\d-\d\d|\d{4})$", "", model)
+
+
+def _usual(rows: int) -> int:
+    return epochs(rows)
+
+
+def _amount(amount: float, price: Price) -> str:
+    if amount == price.minimum > 0:
+        return f"{amount:,.2f} {price.currency}, the least that a job costs"
+    return f"less than 0.01 {price.currency}" if 0 < amount < 0.01 else f"about {amount:,.2f} {price.currency}"
+
+
+def _terms(price: Price) -> str:
+    """Say by which price, from where and when, and what comes on top."""
+    read = f", read on {price.checked_on}" if price.checked_on else ""
+    doubt = "" if price.verified else ", not verified"
+    more = " Tokens of a validation file are charged too." if price.validation else ""
+    note = f" {price.note[0].upper()}{price.note[1:]}." if price.note else ""
+    return f"by {price.price:,.2f} {price.currency} per million ({price.source}{read}{doubt}).{more}{note}"
