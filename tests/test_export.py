@@ -244,6 +244,11 @@ def test_the_recipe_names_targets_and_prepare_writes_them(tmp_path):
     again = tuneset.prepare(run.path)
     assert [each["target"] for each in again.summary["exports"]] == ["gemini", "trl"]
     assert (run.path / "exports" / "gemini" / "train.jsonl").exists()
+    assert "exports/trl" in run.report.read_text()
+    (run.path / "recipe.toml").write_text(recipe.replace("targets = []", 'targets = ["openai-dpo"]'))
+    closed = tuneset.prepare(run.path).summary["gate"]
+    assert not closed["passed"]
+    assert "openai-dpo would refuse its file" in closed["failed"]
 
 
 def test_a_package_can_bring_a_target_of_its_own(tmp_path):

@@ -29,6 +29,7 @@ def finish(context: Context) -> dict[str, Any]:
     _write_dropped(context, everything, became)
     summary = summarise(context, settled, became)
     summary["exports"] = _exports(context, summary)
+    _close_gate(summary)
     write(context.folder.inside / "report.json", to_json(summary))
     write(context.folder.path / "report.html", render(_with_map(context, summary, settled)).encode())
     return {
@@ -51,6 +52,15 @@ def _exports(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
     folder = context.folder.path / "exports"
     done = [export(examples, TARGETS[name], folder / name, about) for name in made.format.targets]
     return [each | {"folder": f"exports/{each['target']}"} for each in done]
+
+
+def _close_gate(summary: dict[str, Any]) -> None:
+    """Fail the run where a target that the recipe names would refuse its file."""
+    refused = [f"{each['target']} would refuse its file" for each in summary["exports"] if each["errors"]]
+    summary["gate"] = {
+        "failed": [*summary["gate"]["failed"], *refused],
+        "passed": summary["gate"]["passed"] and not refused,
+    }
 
 
 def _with_map(context: Context, summary: dict[str, Any], settled: pl.DataFrame) -> dict[str, Any]:

@@ -162,6 +162,11 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
         say_whole(screen, Text(f"     {action['command']}", style="cyan"))
     screen.print()
     say_whole(screen, Text.assemble("  Report  ", (str(dataset.report), "cyan")))
+    for each in summary["exports"]:
+        refused = f", {each['errors']:,} refused" if each["errors"] else ""
+        say(
+            screen, "  ", plain(f"{each['folder']}: {each['rows']:,} rows, {each['left_out']:,} left out{refused}", 200)
+        )
 
 
 def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:

@@ -186,14 +186,14 @@ def _price(model: str, prices: Mapping[str, Price]) -> tuple[Price | None, str]:
     base = base_model(name)
     tried = (model, f"{target}/{base}", f"{target}/{_undated(base)}", target) if name else ()
     found = [prices[each] for each in tried if each in prices][:1] or _alone(model, prices)
-    yours = f'put it into a file of your own, as price under ["{model}"]'
+    yours = f'write one under ["{model}"] in a file of prices of your own'
     if len(found) > 1:
         return None, f"it has several prices, so name one of {', '.join(each.name for each in found)}"
     if not found:
         return None, f"no price of {model} is on the list; {yours}"
     if found[0].price is None:
-        note = f" ({found[0].note})" if found[0].note else ""
-        return found[0], f"{found[0].source or found[0].name} may list it{note}; {yours}"
+        note = "; ".join(filter(None, [found[0].note, found[0].source and f"see {found[0].source}"]))
+        return found[0], f"no price of {model} is on the list ({note or 'its entry has none'}); {yours}"
     return found[0], ""
 
 
