@@ -2,8 +2,8 @@
 
 `run.py cases FOLDER`: every checker says what it makes of every file, and where one refuses what `tuneset check` lets pass
 for its target, that is a defect of ours. `run.py exports FOLDER`: every FOLDER/SET/TARGET/train.jsonl (and validation.jsonl
-and test.jsonl), as `tuneset export` writes them, must be accepted by every checker of its target. Either ends with 1 where
-that is not so or a checker could not be asked, and writes all that was said as JSON (--out).
+and test.jsonl), as `tuneset export` writes them, must be accepted by every checker of its target, and no target may lack.
+Either ends with 1 where that is not so or a checker could not be asked, and writes all that was said as JSON (--out).
 """
 
 from __future__ import annotations
@@ -209,15 +209,17 @@ def exports(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, A
         if verdict.mark == "x"
     ]
     held = {file.parent for file in files}
+    wanted = {each / target for each in folder.iterdir() if each.is_dir() for target in aims(found)}
     told = {
         "verdicts": plain(verdicts, folder),
         "refused": wrong,
         "silent": silent,
         "no_row": sorted({str(file.parent.relative_to(folder)) for file in written if file.parent not in held}),
+        "missing": sorted(str(each.relative_to(folder)) for each in wanted if not each.is_dir()),
         "no_checker": sorted({file.parent.name for file in files} - aims(found)),
     }
     say_acceptance(verdicts, told)
-    return told, bool(verdicts) and not wrong and not silent
+    return told, bool(verdicts) and not wrong and not silent and not told["missing"]
 
 
 def say_acceptance(verdicts: Verdicts, told: dict[str, Any]) -> None:
@@ -233,6 +235,7 @@ def say_acceptance(verdicts: Verdicts, told: dict[str, Any]) -> None:
     )
     for one in told["refused"]:
         print(f"  {one['file']:<44}{one['checker']}, line {one['line']}: {one['says'][:160]}")
+    print(f"not exported: {', '.join(told['missing']) or 'none'}")
     print(f"no row fits: {', '.join(told['no_row']) or 'none'}")
     print(f"no checker here: {', '.join(told['no_checker']) or 'none'}")
 

@@ -291,6 +291,9 @@ def test_a_row_is_shown_as_the_model_reads_it_and_files_are_checked_by_its_templ
     told = json.loads(run("show", out, "--row", 1, "--model", model, "--json").output)
     learned = "".join(token for token, trains in zip(told["tokens"], told["trained"], strict=True) if trains)
     assert learned.startswith(prepared.examples("train")["label"][0])
+    run("export", out, "--target", "trl", "--model", model)
+    asked = json.loads((out / "exports" / "trl" / "inference.json").read_text())
+    assert asked["templates"] == {"default": told["template"]}
     assert run("show", out, "--row", 99, "--model", model).exit_code == 2
     assert run("check", out / "train.jsonl", "--model", model).exit_code == 0
     deaf = folder(tmp_path / "deaf", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")

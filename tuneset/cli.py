@@ -309,8 +309,11 @@ def targets(as_json: bool) -> None:
 @click.argument("run", type=click.Path())
 @click.option("--target", "names", multiple=True, required=True, metavar="NAME", help="Whom for; repeat for several.")
 @click.option("--out", type=click.Path(), help="The folder to write into (RUN/exports).")
+@click.option(
+    "--model", type=click.Path(), metavar="FOLDER", help="Whose chat template serving must use: its hash is kept."
+)
 @as_json
-def export(run: str, names: tuple[str, ...], out: str | None, as_json: bool) -> None:
+def export(run: str, names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Write RUN's examples as trainers and platforms read them.
 
     `tuneset targets` lists the names. Every file is checked; exit code 1 where a target would refuse one.
@@ -319,7 +322,7 @@ def export(run: str, names: tuple[str, ...], out: str | None, as_json: bool) -> 
     from tuneset.targets import said
 
     with terminal.waiting(quiet=as_json) as watch:
-        done = Dataset.open(run).export(names, out=out, watch=watch)
+        done = Dataset.open(run).export(names, watch=watch, **options)
     said.exported(done, as_json=as_json)
     sys.exit(int(any(each["errors"] for each in done)))
 

@@ -222,11 +222,13 @@ class Dataset:
         targets: str | Sequence[str],
         *,
         out: str | Path | None = None,
+        model: str | Path | None = None,
         watch: Callable[[str], None] = lambda _: None,
     ) -> list[dict[str, Any]]:
         """Write the examples as each target reads them, in a folder of its name, and check every file.
 
-        `out`: the folder of these folders, `exports` in the run folder where not given. Returns for each target its
+        `out`: the folder of these folders, `exports` in the run folder where not given. `model`: a folder with a tokenizer
+        and a chat template, whose hash `inference.json` then holds. Returns for each target its
         files, how many rows were changed or left out and why, and what the check says.
         """
         from tuneset.targets.export import about_run, export  # noqa: PLC0415
@@ -234,7 +236,7 @@ class Dataset:
 
         wanted = [target(name) for name in ([targets] if isinstance(targets, str) else targets)]
         folder, examples = Path(out) if out else self.path / "exports", self.examples()
-        about = about_run(self.path, self.recipe, self.summary)
+        about = about_run(self.path, self.recipe, self.summary, model)
         done = []
         for each in wanted:
             watch(each.name)

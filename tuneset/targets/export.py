@@ -33,13 +33,20 @@ class About(NamedTuple):
     answer: str  # the template of the answer; "json" for an object of the label columns
     labels: tuple[str, ...]
     summary: Mapping[str, Any]
+    templates: Mapping[str, str] = {}  # the hash of each chat template of the model that is to be trained
 
 
-def about_run(path: Path, recipe: Recipe, summary: Mapping[str, Any]) -> About:
-    """Gather what the files beside the rows say of a run."""
+def about_run(path: Path, recipe: Recipe, summary: Mapping[str, Any], model: Path | str | None = None) -> About:
+    """Gather what the files beside the rows say of a run, and of the model that is to be trained where one is given."""
     name = path.resolve().name.removesuffix("-tuneset")
     labels = tuple(dict.fromkeys(label for source in recipe.sources for label in source.labels))
-    return About(name, recipe.task.system, recipe.task.answer, labels, summary)
+    return About(name, recipe.task.system, recipe.task.answer, labels, summary, _templates(model) if model else {})
+
+
+def _templates(model: Path | str) -> dict[str, str]:
+    from tuneset.targets.template import open_model  # noqa: PLC0415  jinja2 takes 60 ms
+
+    return {name: each.sha256 for name, each in sorted(open_model(model).templates.items())}
 
 
 def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -> dict[str, Any]:
@@ -163,6 +170,7 @@ def inference(examples: pl.DataFrame, target: Target, about: About) -> dict[str,
         "system_in_front_of_user": bool(about.system) and "system" not in target.roles,
         "answer": about.answer,
         "answer_schema": _schema(examples["labels"], about),
+        "templates": dict(about.templates),
         "tuneset": __version__,
     }
 
