@@ -278,6 +278,9 @@ ELSEWHERE = [
     ("llama-factory", "several-calls", {"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": '[{"name": "look"}, {"name": "look"}]'}], "tools": json.dumps([TOOL])}),
     ("alpaca", "too-many-turns", {"instruction": "q", "input": "", "output": "a", "history": [["q", "a"]]}),
     ("mistral", "image-not-taken", {"messages": [IMAGE, SAY]}),
+    ("azure", "no-user", {"messages": [{"role": "system", "content": "s"}, SAY]}),
+    ("mistral", "no-parameters", {"messages": [ASK, call()], "tools": [{"type": "function", "function": {"name": "look"}}]}),
+    ("openai", "bad-schema", {"messages": [ASK, call()], "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "text"}}}]}),
     ("openai", "image-not-by-user", {"messages": [ASK, IMAGE | {"role": "assistant"}]}),
 ]  # fmt: skip
 

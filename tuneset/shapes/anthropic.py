@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 NAME = "Anthropic Messages"
 KEYS = frozenset({"messages"})
-_NEEDED = {
-    "text": ("text",),
-    "image": ("source",),
-    "tool_use": ("id", "name", "input"),
-    "tool_result": ("tool_use_id",),
+_NEEDED: dict[str, dict[str, type]] = {
+    "text": {"text": str},
+    "image": {"source": dict},
+    "tool_use": {"id": str, "name": str, "input": dict},
+    "tool_result": {"tool_use_id": str},
 }
 _DATA = re.compile(r"data:(image/[a-z]+);base64,(.*)", re.DOTALL)
 
@@ -42,11 +42,20 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     if not isinstance(raw.get("system", ""), str):
         yield "content-not-text", f"system is {one.kind(raw['system'])}, not a text"
     tools = raw.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools):
-        yield "bad-tools", "tools is not a list of objects, each with a name"
+    if not isinstance(tools, list) or not all(map(_is_tool, tools)):
+        yield "bad-tools", "tools is not a list of objects, each with a name and an input_schema"
     if unknown := raw.keys() - {"system", "messages", "tools"}:
         yield "unknown-key", f"beside the messages there is {one.listed(unknown)}"
     del target
+
+
+def _is_tool(tool: Any) -> bool:
+    return (
+        isinstance(tool, dict)
+        and isinstance(tool.get("name"), str)
+        and isinstance(tool.get("description", ""), str)
+        and isinstance(tool.get("input_schema"), dict)
+    )
 
 
 def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
@@ -61,10 +70,20 @@ def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
         return
     for block in content if isinstance(content, list) else []:
         needed = _NEEDED.get(str(block.get("type"))) if isinstance(block, dict) else None
-        if needed is None or not all(key in block for key in needed):
+        if needed is None or not all(isinstance(block.get(key), kind) for key, kind in needed.items()):
             yield "content-not-text", f"{where} has a block that is {one.short(block) if block else 'empty'}"
+        elif block["type"] == "tool_result" and not _is_text(block.get("content", "")):
+            yield "content-not-text", f"{where} has a tool_result whose content is not text"
     if unknown := turn.keys() - {"role", "content"}:
         yield "unknown-key", f"{where} has {one.listed(unknown)}"
+
+
+def _is_text(content: Any) -> bool:
+    parts = content if isinstance(content, list) else []
+    texts = all(
+        isinstance(part, dict) and isinstance(part.get("text"), str) and part.get("type") == "text" for part in parts
+    )
+    return isinstance(content, str | list) and texts
 
 
 def read(raw: one.Row, target: Target) -> one.Row:

@@ -59,7 +59,8 @@ def write(row: one.Row, target: Target) -> one.Row:
 def _strings(messages: list[Any]) -> Iterator[one.Said]:
     for place, message in enumerate(messages, 1):
         called = one.calls(message) if isinstance(message, dict) else []
-        if any(isinstance((call.get("function") or {}).get("arguments"), str) for call in called):
+        functions = [call["function"] for call in called if isinstance(call.get("function"), dict)]
+        if any(isinstance(function.get("arguments"), str) for function in functions):
             yield (
                 "arguments-not-object",
                 f"message {place} has a string for arguments: a chat template prints it quoted",

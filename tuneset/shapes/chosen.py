@@ -29,6 +29,12 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
                 yield "bad-pair", f"there is no {key}"
         elif not isinstance(raw[key], str) and not (isinstance(raw[key], list) and raw[key]):
             yield "bad-pair", f"{key} is {one.kind(raw[key])}, neither a text nor a list of messages"
+        elif isinstance(raw[key], list) and not all(isinstance(message, dict) for message in raw[key]):
+            yield "message-not-an-object", f"{key} holds what is no message"
+    if len({type(raw[key]) for key in ("prompt", "chosen", "rejected") if key in raw}) > 1:
+        yield "bad-pair", "some of prompt, chosen and rejected are texts, others lists of messages"
+    elif isinstance(raw.get("rejected"), list) and "prompt" in raw and len(raw["rejected"]) > 1:
+        yield "bad-pair", f"rejected is {len(raw['rejected'])} messages, not one of the assistant"
     if unknown := raw.keys() - {"prompt", "chosen", "rejected", "tools"}:
         yield "unknown-key", f"beside the pair there is {one.listed(unknown)}"
     del target

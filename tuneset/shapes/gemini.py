@@ -33,8 +33,7 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
         return
     for place, turn in enumerate(turns, 1):
         yield from _turn_problems(f"message {place}", turn)
-    system = raw.get("systemInstruction")
-    if system is not None and not _is_texts(system):
+    if "systemInstruction" in raw and not _is_texts(raw["systemInstruction"]):
         yield "content-not-text", "systemInstruction is not an object with parts of text"
     if raw.get("tools") is not None and _declared(raw["tools"]) is None:
         yield "bad-tools", "tools is not a list of functionDeclarations, each with a name"
@@ -57,6 +56,8 @@ def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
         known = [key for key, kind in _PARTS.items() if isinstance(part, dict) and isinstance(part.get(key), kind)]
         if len(known) != 1:
             yield "content-not-text", f"{where} has a part that is {one.short(part) if part else 'empty'}"
+        elif unknown := part.keys() - {known[0], "thought", "thoughtSignature"}:
+            yield "unknown-key", f"{where} has a part with {one.listed(unknown)}"
         elif known[0].startswith("function") and not isinstance(part[known[0]].get("name"), str):
             yield "bad-tool-call", f"{where} has a {known[0]} without a name"
     if unknown := turn.keys() - {"role", "parts"}:
@@ -113,7 +114,9 @@ def write(row: one.Row, target: Target) -> one.Row:
             names |= {call["id"]: call["function"]["name"] for call in made}
             parts = _parts(message.get("content")) + [_made(call) for call in made]
             turns.append({"role": "user" if message["role"] == "user" else "model", "parts": parts})
-    tools = [tool["function"] for tool in row.get("tools") or []]
+    tools = [
+        {key: each for key, each in tool["function"].items() if key != "strict"} for tool in row.get("tools") or []
+    ]
     return (
         ({"systemInstruction": system} if system else {})
         | {"contents": turns}
@@ -122,8 +125,10 @@ def write(row: one.Row, target: Target) -> one.Row:
 
 
 def _is_texts(value: Any) -> bool:
-    parts = value.get("parts") if isinstance(value, dict) else None
-    return isinstance(parts, list) and all(isinstance(p, dict) and isinstance(p.get("text"), str) for p in parts)
+    parts = value.get("parts") if isinstance(value, dict) and value.keys() <= {"role", "parts"} else None
+    return isinstance(parts, list) and all(
+        isinstance(p, dict) and p.keys() == {"text"} and isinstance(p["text"], str) for p in parts
+    )
 
 
 def _declared(tools: Any) -> list[dict[str, Any]] | None:
@@ -133,7 +138,13 @@ def _declared(tools: Any) -> list[dict[str, Any]] | None:
     if not all(isinstance(group, list) for group in groups):
         return None
     declared = [each for group in groups for each in group]
-    return declared if all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in declared) else None
+    return declared if all(map(_is_declared, declared)) else None
+
+
+def _is_declared(function: Any) -> bool:
+    known = {"name", "description", "parameters", "parametersJsonSchema", "response", "responseJsonSchema", "behavior"}
+    named = isinstance(function, dict) and isinstance(function.get("name"), str) and function.keys() <= known
+    return named and isinstance(function.get("parameters", {}), dict)
 
 
 def _call(call: dict[str, Any], number: int) -> dict[str, Any]:

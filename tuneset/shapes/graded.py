@@ -27,7 +27,9 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     if not isinstance(messages, list):
         yield "no-messages", "there are no messages" if messages is None else f"messages is {one.kind(messages)}"
         return
-    if messages and isinstance(messages[-1], dict) and messages[-1].get("role") == "assistant":
+    if not messages:
+        yield "empty-messages", "the list of messages is empty"
+    elif isinstance(messages[-1], dict) and messages[-1].get("role") == "assistant":
         yield "input-ends-with-answer", "the last message is the assistant's: nothing is left for the model to say"
     elif raw.keys() <= {"messages", *one.OFFERED}:
         yield "nothing-to-grade", "beside the messages there is nothing that a grader could read"
@@ -41,6 +43,8 @@ def read(raw: one.Row, target: Target) -> one.Row:
     answer = raw.get(ANSWER)
     fields = {key: value for key, value in raw.items() if key not in ("messages", *one.OFFERED, ANSWER)}
     answered = [{"role": "assistant", "content": answer}] if isinstance(answer, str) else []
+    if isinstance(answer, dict) and answer.keys() == {"tool_calls"} and isinstance(answer["tool_calls"], list):
+        answered = [{"role": "assistant", **answer}]
     left = {ANSWER: answer} if answer is not None and not answered else {}
     return (
         {"messages": [*messages, *answered]}
@@ -50,10 +54,11 @@ def read(raw: one.Row, target: Target) -> one.Row:
 
 
 def write(row: one.Row, target: Target) -> one.Row:
-    """Take the last answer out of the messages, as what a grader compares with."""
+    """Take the last answer, a text or calls, out of the messages, as what a grader compares with."""
     del target
     messages = [_named(message, "system", "developer") for message in row["messages"]]
-    answer = messages.pop()["content"] if messages and messages[-1].get("role") == "assistant" else None
+    last = messages.pop() if messages and messages[-1].get("role") == "assistant" else {}
+    answer = {"tool_calls": last["tool_calls"]} if last.get("tool_calls") else last.get("content")
     return (
         {"messages": messages}
         | one.offered(row)

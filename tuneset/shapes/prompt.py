@@ -33,6 +33,10 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
                 "content-not-text",
                 f"{key} is {one.kind(raw[key])}, {'neither' if target.messages else 'not'} {asked}",
             )
+        elif isinstance(raw[key], list) and not all(isinstance(message, dict) for message in raw[key]):
+            yield "message-not-an-object", f"{key} holds what is no message"
+    if {type(raw.get("prompt")), type(raw.get("completion"))} == {str, list}:
+        yield "content-not-text", "one of prompt and completion is a text, the other a list of messages"
     if unknown := raw.keys() - {"prompt", "completion", *(("tools",) if target.messages else ())}:
         yield "unknown-key", f"beside prompt and completion there is {one.listed(unknown)}"
 

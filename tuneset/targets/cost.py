@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tuneset.errors import RecipeError, unknown, way_out
-from tuneset.targets.tokens import base_model
+from tuneset.targets.tokens import untuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,7 +183,7 @@ def _checked(name: str, key: str, value: Any, where: str) -> None:
 def _price(model: str, prices: Mapping[str, Price]) -> tuple[Price | None, str]:
     """Find the price of a model, or say why there is none."""
     target, _, name = model.partition("/")
-    base = base_model(name)
+    base = untuned(name)
     tried = (model, f"{target}/{base}", f"{target}/{_undated(base)}", target) if name else ()
     found = [prices[each] for each in tried if each in prices][:1] or _alone(model, prices)
     yours = f'write one under ["{model}"] in a file of prices of your own'
@@ -199,7 +199,7 @@ def _price(model: str, prices: Mapping[str, Price]) -> tuple[Price | None, str]:
 
 def _alone(model: str, prices: Mapping[str, Price]) -> list[Price]:
     """Find the prices of a model that is named without its target, or those of a target."""
-    base = base_model(model)
+    base = untuned(model)
     if model in prices:
         return [prices[model]]
     return [each for each in prices.values() if each.name.partition("/")[2] in {base, _undated(base)} - {""}]

@@ -66,9 +66,12 @@ def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -
             path.unlink(missing_ok=True)
             continue
         held, said = _write(chosen, target, path, about)
-        if held.is_empty() and side != "train":  # all of its rows are left out, and each says why
+        if held.is_empty():  # all of its rows are left out, and each says why
             path.unlink()
             changes.append(said.with_columns(side=pl.lit(side)))
+            if side == "train":
+                nothing = rules.weighed([(None, "empty-file", "no row fits this target")], target)
+                problems.append(nothing.with_columns(file=pl.lit(path.name)))
             continue
         ids.append(held.with_columns(file=pl.lit(path.name)))
         changes.append(said.with_columns(side=pl.lit(side)))

@@ -98,9 +98,25 @@ def _without_keys(row: Row, target: Target) -> Row | None:
     def change(message: Message) -> Message | None:
         if "tool_calls" in message.keys() - allowed:
             return None
-        return {key: value for key, value in message.items() if key in allowed}
+        left = {key: value for key, value in message.items() if key in allowed}
+        return left | (
+            {"tool_calls": [_only(each, CALL, CALLED) for each in left["tool_calls"]]} if calls(left) else {}
+        )
 
+    if isinstance(kept.get("tools"), list):
+        kept["tools"] = [_only(tool, TOOL, talk.FUNCTION_KEYS) for tool in kept["tools"]]
     return _messages(kept, change)
+
+
+TOOL, CALL, CALLED = {"type", "function"}, {"id", "type", "function"}, {"name", "arguments"}
+
+
+def _only(each: Any, keys: set[str], function_keys: set[str]) -> Any:
+    """Leave of a tool or a call what every target knows."""
+    if not isinstance(each, dict) or not isinstance(each.get("function"), dict):
+        return each
+    function = {key: value for key, value in each["function"].items() if key in function_keys}
+    return {key: value for key, value in each.items() if key in keys} | {"function": function}
 
 
 def _current(row: Row, target: Target) -> Row:
@@ -131,7 +147,8 @@ def _about_keys(row: Row, target: Target) -> str:
     inside = {key for message in row["messages"] if isinstance(message, dict) for key in message.keys() - allowed}
     if inside == {"weight"} and not away:
         return "weights are left out: every answer is trained on"
-    return f"left out: {', '.join([*away, *sorted(inside)])}"
+    named = ", ".join([*away, *sorted(inside)]) or "keys of tools and calls that the target does not know"
+    return f"left out: {named}"
 
 
 def _with_roles(row: Row, target: Target) -> Row | None:
@@ -302,10 +319,20 @@ def _tools_opened(row: Row, target: Target) -> Row | None:
     tools = opened(kept.get("tools", []))
     if isinstance(tools, list) and "tools" in kept:
         kept["tools"] = [
-            {"type": "function", "function": each} if isinstance(each, dict) and "name" in each else each
+            {"type": "function", "function": each} if isinstance(each, dict) and "name" in each else _typed(each)
             for each in tools
         ]
     return kept if kept != row else None
+
+
+def _typed(tool: Any) -> Any:
+    return {"type": "function"} | tool if isinstance(tool, dict) and "type" not in tool else tool
+
+
+def _with_parameters(row: Row, target: Target) -> Row | None:
+    del target
+    empty = {"parameters": {"type": "object", "properties": {}}}
+    return row | {"tools": [tool | {"function": empty | tool["function"]} for tool in row["tools"]]}
 
 
 def _words(said: str) -> Callable[[Row, Target], str]:
@@ -325,5 +352,6 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "weight-not-0-or-1": (_whole_weights, _words("weights are written as 0 or 1")),
     "weight-not-on-assistant": (_answers_weighed, _words("weights on messages that are no answers are left out")),
     "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
+    "no-parameters": (_with_parameters, _words("tools without parameters have empty ones")),
     "bad-tools": (_tools_opened, _words("tools are written as a list of functions")),
 }

@@ -92,6 +92,9 @@ RULES = {
     ),
     "wrong-version": Rule("error", 'write "schemaVersion": "bedrock-conversation-2024"'),
     "mixed-keys": Rule("error", "give the key to every row or to none: Amazon's validator refuses a mixture"),
+    "no-user": Rule("fine", "begin with what the user says: Azure's validator asks for it"),
+    "no-parameters": Rule("fine", 'declare "parameters": {"type": "object", "properties": {}} where there are none'),
+    "bad-schema": Rule("warning", "write the parameters as JSON Schema: known types, each required name once"),
     "several-systems": Rule("fine", "join them into one"),
     "several-calls": Rule("fine", "make one call at a time: each answer must follow its call there"),
     "too-many-turns": Rule(
@@ -234,22 +237,34 @@ def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[
 
 
 class Alike:
-    """Count keys that every row must have, or none."""
+    """Count what every row must have, or none: a key of the row, or a kind of block in what is said."""
 
     def __init__(self, target: Target) -> None:
-        self.keys, self.rows, self.having = target.alike, 0, Counter[str]()
+        self.keys, self.rows, self.having = set(target.alike), 0, Counter[str]()
 
     def see(self, row: Any) -> None:
         """Count what one row has."""
         if self.keys and isinstance(row, dict):
             self.rows += 1
-            self.having.update(key for key in self.keys if key in row)
+            self.having.update(self.keys & has(row))
 
     def problems(self) -> Iterator[Said]:
-        """Say which keys some rows have and others lack."""
+        """Say what some rows have and others lack."""
         for key, rows in sorted(self.having.items()):
             if rows < self.rows:
                 yield "mixed-keys", f"{rows:,} of {self.rows:,} rows have {key}, the others have none"
+
+
+def has(row: dict[str, Any]) -> set[str]:
+    """Name a row's keys and the kinds of the blocks in its messages.
+
+    >>> sorted(has({"system": [], "messages": [{"role": "user", "content": [{"text": "q"}]}]}))
+    ['messages', 'system', 'text']
+    """
+    turns = row.get("messages")
+    messages = [turn for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    contents = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return {*row, *(key for content in contents for block in content if isinstance(block, dict) for key in block)}
 
 
 def _unread(line: bytes, error: orjson.JSONDecodeError) -> Said:

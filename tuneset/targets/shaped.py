@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -11,6 +12,7 @@ from tuneset.shapes import SHAPES
 from tuneset.shapes.row import dumps, opened
 from tuneset.targets.lines import inside, lines
 from tuneset.targets.mend import fitted
+from tuneset.targets.rules import has
 
 if TYPE_CHECKING:
     from tuneset.shapes.row import Row, Said
@@ -41,6 +43,7 @@ def written(examples: pl.DataFrame, target: Target, system: str | None = None) -
     {"instruction": "q", "input": "", "output": "a", "system": "Be kind."}
     """
     canonical = lines(examples, system)
+    target = _without_system(target, canonical)
     said: list[pl.DataFrame] = [pl.DataFrame(schema=SAID)]
     if _as_it_is(target):
         plain = examples["messages"].is_null() & canonical.is_not_null()
@@ -60,7 +63,33 @@ def written(examples: pl.DataFrame, target: Target, system: str | None = None) -
         alone += [(number, *each) for each in (fit.said if fit else (("missing-content", "there is no answer"),))]
     said.append(pl.DataFrame(alone, schema=SAID, orient="row"))
     put = by_pattern.clone().scatter(numbers, pl.Series(single, dtype=pl.String))
-    return Written(put, pl.concat(said).sort("row", maintain_order=True))
+    put, apart = _alike(put, target)
+    return Written(put, pl.concat([*said, apart]).sort("row", maintain_order=True))
+
+
+def _alike(put: pl.Series, target: Target) -> tuple[pl.Series, pl.DataFrame]:
+    """Leave out the fewer rows of two kinds that a target does not take together, such as rows with calls and rows without."""
+    apart: list[tuple[int, str, str]] = []
+    for kind in target.alike if put.is_not_null().any() else ():
+        held = [
+            (number, kind in has(json.loads(line))) for number, line in enumerate(put.to_list()) if line is not None
+        ]
+        having = sum(has_it for _, has_it in held)
+        if not 0 < having < len(held):
+            continue
+        fewer = 2 * having <= len(held)
+        say = f"{having:,} of {len(held):,} rows have {kind}, and the target takes all or none: the fewer are left out"
+        apart += [(number, "mixed-keys", say) for number, has_it in held if has_it == fewer]
+        put = put.clone().scatter([number for number, _, _ in apart], None)
+    return put, pl.DataFrame(apart, schema=SAID, orient="row")
+
+
+def _without_system(target: Target, canonical: pl.Series) -> Target:
+    """Take the system turn from a target that wants it in every row or in none, where some rows have none."""
+    if "system" not in target.alike:
+        return target
+    has = canonical.drop_nulls().str.starts_with('{"messages": [{"role": "system"')
+    return replace(target, roles=target.roles - {"system"}) if has.any() and not has.all() else target
 
 
 def _as_it_is(target: Target) -> bool:

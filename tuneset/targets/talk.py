@@ -150,10 +150,16 @@ def _calls(where: str, message: Message) -> Iterator[Said]:
         return
     if len(made) > 1:
         yield "several-calls", f"{where} makes {len(made)} calls at once"
+        ids = [call.get("id") for call in made if isinstance(call, dict)]
+        if any(ids.count(made_by) > 1 for made_by in ids):
+            yield "bad-tool-call", f"{where} makes two calls of one id"
     for call in made:
-        if name_of(call) is None or not isinstance(call.get("id"), str):
-            yield "bad-tool-call", f"{where} has a tool call without an id, or without a function and its name"
+        if name_of(call) is None or not isinstance(call.get("id"), str) or call.get("type") != "function":
+            yield "bad-tool-call", f'{where} has a call without an id, without "type": "function", or without a name'
             continue
+        unknown = (call.keys() - {"id", "type", "function"}) | (call["function"].keys() - {"name", "arguments"})
+        if unknown:
+            yield "unknown-key", f"{where} has a call with {listed(unknown)}"
         if not re.fullmatch("[a-zA-Z0-9]{9}", call["id"]):
             yield "call-id-not-9-letters", f"{where} has the call id {short(call['id'])}"
         yield from _arguments(where, call["function"].get("arguments"))
@@ -182,6 +188,8 @@ def _order(roles: list[Any], spoken: list[Message], target: Target) -> Iterator[
         yield "system-not-first", f"message {roles.index('system', opening) + 1} is a system message"
     if opening > 1:
         yield "several-systems", f"{opening} system messages begin the row"
+    if "user" not in roles:
+        yield "no-user", "the user says nothing"
     if target.max_turns and roles.count("user") > target.max_turns:
         yield "too-many-turns", f"the user speaks {roles.count('user')} times"
     if roles[opening : opening + 1] == ["assistant"]:
@@ -222,7 +230,53 @@ def _tools(row: Row, spoken: list[Message]) -> Iterator[Said]:
     if not isinstance(tools, list) or not isinstance(functions, list) or None in map(name_of, tools):
         yield "bad-tools", "tools is not a list of functions, each with a name"
         return
+    for tool in tools:
+        yield from _declaration(tool)
     declared = {name_of(tool) for tool in tools} | {name_of({"function": function}) for function in functions}
     called = {name for message in spoken for call in calls(message) if (name := name_of(call)) is not None}
     if undeclared := called - declared:
         yield "undeclared-tool", f"the assistant calls {listed(undeclared)}, which tools does not declare"
+
+
+def _declaration(tool: Row) -> Iterator[Said]:
+    """Look at how one function is declared: by OpenAI's types, and its parameters as a JSON Schema of its Draft 7."""
+    function, name = tool["function"], short(name_of(tool))
+    if tool.get("type") != "function" or not isinstance(function.get("description", ""), str):
+        yield "bad-tools", f'the tool {name} has no "type": "function", or a description that is no text'
+    if unknown := (tool.keys() - {"type", "function"}) | (function.keys() - FUNCTION_KEYS):
+        yield "unknown-key", f"the tool {name} has {listed(unknown)}"
+    if "parameters" not in function:
+        yield "no-parameters", f"the tool {name} has no parameters"
+    elif not isinstance(function["parameters"], dict):
+        yield "bad-tools", f"the parameters of {name} are {kind(function['parameters'])}, not an object"
+    elif not is_schema(function["parameters"]):
+        yield "bad-schema", f"the parameters of {name} are no JSON Schema"
+
+
+FUNCTION_KEYS = {"name", "description", "parameters", "strict"}
+TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
+
+
+def is_schema(schema: Any, depth: int = 20) -> bool:
+    """Say whether an object could be a JSON Schema: its types are known, what is required is named once, parts are schemas.
+
+    >>> is_schema({"type": "object", "properties": {"id": {"type": "string"}}}), is_schema({"type": "text"})
+    (True, False)
+    """
+    if isinstance(schema, bool):
+        return True
+    if not isinstance(schema, dict) or not depth:
+        return False
+    kinds = schema.get("type", [])
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    required = schema.get("required", [])
+    if not all(isinstance(each, str) and each.lower() in TYPES for each in kinds):
+        return False
+    if not isinstance(required, list) or not all(isinstance(each, str) for each in required):
+        return False
+    if len(set(required)) < len(required) or not isinstance(schema.get("enum", []), list):
+        return False
+    properties, items = schema.get("properties", {}), schema.get("items", [])
+    parts = [*(properties.values() if isinstance(properties, dict) else [None])]
+    parts += items if isinstance(items, list) else [items]
+    return all(is_schema(part, depth - 1) for part in parts)

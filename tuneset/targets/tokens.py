@@ -197,7 +197,7 @@ def counter(name: str, where: str = "--model") -> Counter:
     if encoding := encoding_of(name):
         return _openai(encoding)
     path = Path(name)
-    if path.is_dir() or path.suffix == ".json":
+    if name and (path.is_dir() or path.suffix == ".json"):
         return _local(path)
     models = [each.removesuffix("-") for begins in MODELS.values() for each in begins]
     listing = (
@@ -214,15 +214,15 @@ def encoding_of(name: str) -> str | None:
     >>> encoding_of("ft:gpt-4.1-mini-2025-04-14:org::x"), encoding_of("gpt-4-0613"), encoding_of("llama")
     ('o200k_base', 'cl100k_base', None)
     """
-    base = base_model(name)
+    base = untuned(name)
     named = (encoding for encoding, begins in MODELS.items() if base == encoding or f"{base}-".startswith(begins))
     return next(named, None)
 
 
-def base_model(name: str) -> str:
+def untuned(name: str) -> str:
     """Name the model that a fine-tuned one of OpenAI's or Azure's was made from; any other name is its own.
 
-    >>> base_model("ft:gpt-4o-2024-08-06:org:tickets:9xYz"), base_model("gpt-4o-2024-08-06.ft-0e20")
+    >>> untuned("ft:gpt-4o-2024-08-06:org:tickets:9xYz"), untuned("gpt-4o-2024-08-06.ft-0e20")
     ('gpt-4o-2024-08-06', 'gpt-4o-2024-08-06')
     """
     return name.removeprefix("ft:").partition(":")[0].partition(".ft-")[0] if _tuned(name) else name
@@ -366,10 +366,11 @@ def _of_value(value: Any, text: Text) -> int:
     if value is None or isinstance(value, (int, float)):  # such as weight: no text of the message
         return 0
     if isinstance(value, list):
-        return sum(_of_value(each, text) for each in value)
+        return sum(text(_word(each)) if isinstance(each, list) else _of_value(each, text) for each in value)
     if value.get("type") in ("text", "image_url"):  # a part of content; an image is counted by its pixels, if at all
-        return _of_value(value.get("text"), text)
-    return text(orjson.dumps(value).decode())
+        inside = value.get("text")
+        return text(inside) if isinstance(inside, str) else 0
+    return text(_word(value))
 
 
 def _of_tools(row: Row, text: Text, per_function: int) -> int:
@@ -392,18 +393,19 @@ def _declared(row: Row) -> Iterator[Any]:
             yield each["function"] if isinstance(each, dict) and isinstance(each.get("function"), dict) else each
 
 
-def _of_parameters(schema: Any, text: Text) -> int:
+def _of_parameters(schema: Any, text: Text, levels: int = 50) -> int:
     """Count properties, those inside of others too: the cookbook, which stops at the first level, undercounts there."""
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict) or not levels:
         return 0
-    counted = _of_parameters(schema.get("items"), text)
+    counted = _of_parameters(schema.get("items"), text, levels - 1)
     properties = schema.get("properties")
     if not isinstance(properties, dict) or not properties:
         return counted
     for name, value in properties.items():
         held = value if isinstance(value, dict) else {}
         said = f"{name}:{_word(held.get('type'))}:{_word(held.get('description')).removesuffix('.')}"
-        counted += PER_PROPERTY + text(said) + _of_enum(held.get("enum"), text) + _of_parameters(held, text)
+        counted += PER_PROPERTY + text(said) + _of_enum(held.get("enum"), text)
+        counted += _of_parameters(held, text, levels - 1)
     return counted + PER_PROPERTIES
 
 
@@ -414,7 +416,11 @@ def _of_enum(values: Any, text: Text) -> int:
 
 
 def _word(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+    """Write a value as text; nothing for one that is nested deeper than any reader of rows goes (254 levels)."""
+    try:
+        return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return ""
 
 
 def _local(path: Path) -> Counter:
