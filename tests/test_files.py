@@ -228,6 +228,19 @@ def test_the_command_ends_with_1_where_a_file_would_be_refused_and_0_where_not(t
     assert run("check", bad, "--target", "openai", "--fix").exit_code == 0
 
 
+def test_tokens_are_counted_and_the_cost_is_said_by_prices_of_ones_own(tmp_path):
+    path = file(tmp_path, "a.jsonl", *(talk(f"question {n}") for n in range(100)))
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["openai/mine"]\nprice = 1000.0\n')
+    told = json.loads(
+        run("check", path, "--target", "openai", "--price", "mine", "--prices", prices, "--epochs", 2, "--json").output
+    )
+    tokens = told["tokens"][str(path)]
+    assert (tokens["rows"], tokens["over"]) == (100, 0)
+    assert told["cost"]["amount"] == pytest.approx(tokens["total"] * 2 / 1000)
+    assert f"{tokens['total']:,} tokens" in run("check", path, "--target", "openai").output
+
+
 def test_the_target_is_told_by_the_first_row(tmp_path):
     path = file(tmp_path, "a.jsonl", {"instruction": "q", "output": 1})
     told = json.loads(run("check", path, "--json").output)

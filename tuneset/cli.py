@@ -331,6 +331,10 @@ def export(run: str, names: tuple[str, ...], as_json: bool, **options: Any) -> N
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--target", "to", metavar="NAME", help="Whose rules; by the shape of the first row where not given.")
 @click.option("--model", type=click.Path(), metavar="FOLDER", help="A tokenizer and chat template to see the rows by.")
+@click.option("--tokenizer", metavar="NAME", help="Counts tokens: an encoding, a model, or a folder (o200k_base).")
+@click.option("--price", "trains", metavar="MODEL", help="The model to be trained, for what it costs.")
+@click.option("--prices", type=click.Path(), metavar="FILE", help="Prices of your own, in TOML.")
+@click.option("--epochs", type=click.IntRange(min=1), help="How often each example is trained on.")
 @click.option("--fix", is_flag=True, help="Write mended copies, and what could not be mended apart.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Problems shown; 0 for all.")
@@ -343,7 +347,8 @@ def check(files: tuple[str, ...], form: str, limit: int, as_json: bool, **option
     from tuneset.targets import files as finished
     from tuneset.targets import said
 
-    checked = finished.check(files, **options)
+    bill = finished.Bill(*(options.pop(key) for key in ("tokenizer", "trains", "prices", "epochs")))
+    checked = finished.priced(finished.check(files, **options), bill)
     said.checked(checked, "json" if as_json else form, limit)
     sys.exit(int(checked.errors > 0))
 

@@ -15,6 +15,20 @@ Message = dict[str, Any]
 Said = tuple[str, str]  # a rule of `targets.rules.RULES`, and what is wrong in words
 
 KEYS = ("messages", "tools", "parallel_tool_calls", "functions", "rejected", "fields")
+# The problems of a shape that keep a row from being read as a conversation.
+UNREADABLE = {
+    "no-messages",
+    "mixed-shapes",
+    "bad-pair",
+    "missing-content",
+    "content-not-text",
+    "message-not-an-object",
+    "unknown-role",
+    "bad-tool-call",
+    "bad-tools",
+    "wrong-version",
+    "input-ends-with-answer",
+}
 OFFERED = ("tools", "parallel_tool_calls", "functions")  # what stands beside the messages in most shapes
 
 

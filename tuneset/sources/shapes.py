@@ -10,7 +10,7 @@ import polars as pl
 
 from tuneset import model
 from tuneset.shapes import SHAPES, alpaca, sharegpt
-from tuneset.targets.rules import UNREADABLE
+from tuneset.shapes.row import UNREADABLE
 from tuneset.targets.table import TARGETS
 
 Message = dict[str, Any]

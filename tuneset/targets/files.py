@@ -14,7 +14,7 @@ from tuneset.certificate import across, search
 from tuneset.errors import InputError
 from tuneset.folder import whole
 from tuneset.shapes import SHAPES, told
-from tuneset.shapes.row import dumps, words
+from tuneset.shapes.row import UNREADABLE, dumps, words
 from tuneset.targets import masks, rules
 from tuneset.targets.mend import fitted
 from tuneset.targets.table import TARGETS, target
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tuneset.shapes.row import Row
+    from tuneset.targets.cost import Cost
     from tuneset.targets.table import Target
     from tuneset.targets.template import Model
+    from tuneset.targets.tokens import Tokens
 
 PROBLEMS = pl.Schema([("file", pl.String), *rules.PROBLEMS.items()])
 # The target that a file is held to where none is named, by the shape of its first row.
@@ -49,12 +51,23 @@ class Checked(NamedTuple):
     problems: pl.DataFrame  # file, line, rule, severity, says, mend
     rows: dict[str, int]  # lines of each file
     mended: list[Mended]
+    tokens: dict[str, Tokens]  # of each file, none where they were not asked for
+    cost: Cost | None = None  # of training on the first file
 
     @property
     def errors(self) -> int:
         """How many problems would be refused, in the mended files where there are any."""
         left = [each.problems for each in self.mended] or [self.problems]
         return sum(int((table["severity"] == "error").sum()) for table in left)
+
+
+class Bill(NamedTuple):
+    """By what tokens are counted and priced."""
+
+    tokenizer: str | None = None  # an encoding, a model, or a folder with tokenizer.json
+    model: str | None = None  # the one that is trained, as the target names it
+    prices: str | None = None  # a file of prices that overrides ours
+    epochs: int | None = None
 
 
 class Mended(NamedTuple):
@@ -103,7 +116,24 @@ def check(
     if model is not None:
         tables += [_seen(path, wanted, open_model(model)) for path in paths]
     mended = [mend(path, wanted, side_of(path, paths)) for path in paths] if fix else []
-    return Checked(wanted, pl.concat(tables), counts, mended)
+    return Checked(wanted, pl.concat(tables), counts, mended, {})
+
+
+def priced(found: Checked, bill: Bill) -> Checked:
+    """Add the tokens of each file, and what training on the first would cost.
+
+    Counts are an estimate by OpenAI's rule unless `bill` names a tokenizer; 10 us a row.
+    """
+    from tuneset.targets import cost, tokens  # noqa: PLC0415  their tables take .1 s
+
+    counter = tokens.counter(bill.tokenizer) if bill.tokenizer else tokens.of_row
+    counted = {file: tokens.file(Path(file), found.target, counter) for file in found.rows}
+    first = next(iter(counted.values()))
+    named = f"{found.target.name}/{bill.model}" if bill.model else found.target.name
+    prices, limit = cost.price_table(Path(bill.prices) if bill.prices else None), found.target.max_tokens
+    known = bill.model or named in prices
+    billed = cost.cost(first.counts, first.rows, named, prices, bill.epochs, max_tokens=limit) if known else None
+    return found._replace(tokens=counted, cost=billed)
 
 
 def open_model(model: str | Path) -> Model:
@@ -157,7 +187,7 @@ def _rows(path: Path, wanted: Target) -> Iterator[tuple[int, Row]]:
                 raw = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
             except orjson.JSONDecodeError:
                 continue
-            if isinstance(raw, dict) and not any(rule in rules.UNREADABLE for rule, _ in shape.problems(raw, wanted)):
+            if isinstance(raw, dict) and not any(rule in UNREADABLE for rule, _ in shape.problems(raw, wanted)):
                 yield number, shape.read(raw, wanted)
 
 
@@ -249,7 +279,7 @@ def _mended(line: bytes, wanted: Target) -> tuple[str | None, list[tuple[str, st
     if name != wanted.shape:
         said.append(("no-messages", f"read as {SHAPES[name].NAME}"))
     shape, reader = SHAPES[name], wanted if name == wanted.shape else TARGETS[USUAL.get(name, "chat")]
-    wrong = [each for each in shape.problems(raw, reader) if each[0] in rules.UNREADABLE]
+    wrong = [each for each in shape.problems(raw, reader) if each[0] in UNREADABLE]
     if wrong:
         return None, wrong
     fit = fitted(shape.read(raw, reader), wanted)

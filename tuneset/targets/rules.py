@@ -10,7 +10,7 @@ import polars as pl
 
 from tuneset.errors import InputError
 from tuneset.shapes import SHAPES, told
-from tuneset.shapes.row import kind
+from tuneset.shapes.row import UNREADABLE, kind
 from tuneset.targets import talk, tokens
 from tuneset.targets.answers import Answers
 from tuneset.targets.table import TARGETS, Target
@@ -186,22 +186,6 @@ def problems(raw: Any, target: Target) -> Iterator[Said]:
     if not any(rule in UNREADABLE for rule, _ in found):
         said = {rule for rule, _ in found}
         yield from (each for each in talk.problems(shape.read(raw, target), target) if each[0] not in said)
-
-
-# What keeps a row of another shape than chat from being read as a conversation.
-UNREADABLE = {
-    "no-messages",
-    "mixed-shapes",
-    "bad-pair",
-    "missing-content",
-    "content-not-text",
-    "message-not-an-object",
-    "unknown-role",
-    "bad-tool-call",
-    "bad-tools",
-    "wrong-version",
-    "input-ends-with-answer",
-}
 
 
 def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tuneset.targets.files import Checked, Mended
     from tuneset.targets.masks import Seen
     from tuneset.targets.table import Target
+    from tuneset.targets.tokens import Tokens
 
 STYLES = {"error": "bold red", "warning": "yellow"}
 SHOWN = 8  # reasons of an export
@@ -71,7 +72,16 @@ def checked(found: Checked, form: str, limit: int) -> None:
     if form == "json":
         mended = [each._asdict() | {"problems": each.problems.to_dicts()} for each in found.mended]
         problems = found.problems.to_dicts()
-        print_json({"target": found.target.name, "rows": found.rows, "problems": problems, "mended": mended})
+        print_json(
+            {
+                "target": found.target.name,
+                "rows": found.rows,
+                "problems": problems,
+                "mended": mended,
+                "tokens": {file: _plain(each) for file, each in found.tokens.items()},
+                "cost": found.cost._asdict() if found.cost else None,
+            }
+        )
         return
     screen = console()
     say(
@@ -81,9 +91,24 @@ def checked(found: Checked, form: str, limit: int) -> None:
         say(screen, "  ", Text(found.target.status, style="dim"))
     for file, rows in found.rows.items():
         _file(screen, file, rows, found.problems.filter(file=file), limit)
+    _bill(screen, found)
     for each in found.mended:
         _mended(screen, each)
     _next(screen, found)
+
+
+def _plain(counted: Tokens) -> dict[str, Any]:
+    return {key: value for key, value in counted._asdict().items() if key not in ("lines", "counts")}
+
+
+def _bill(screen: Console, found: Checked) -> None:
+    """Print how many tokens each file has, and what training on the first would cost."""
+    for number, (file, each) in enumerate(found.tokens.items()):
+        spread = f"{each.total:,} tokens; an example has {each.median:,}, one of twenty {each.p95:,} or more, at most {each.max:,}"
+        over = f"; {each.over:,} have more than the {each.limit:,} that are read" if each.over else ""
+        say(screen, "\n  " if not number else "  ", plain(f"{file}: {spread}{over}", 300))
+    if found.cost:
+        say(screen, "  ", plain(found.cost.says, 500))
 
 
 def _file(screen: Console, file: str, rows: int, problems: pl.DataFrame, limit: int) -> None:

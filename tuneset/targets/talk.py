@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tuneset.targets.table import Target
 
 TOOL_ROLES = ("tool", "function")
+CALLS = {"tool_calls", "function_call"}
 NEXT = {None: ("system", "user"), "system": ("user",), "user": ("assistant",), "assistant": ("user",)}
 FEW_TURNS = {None: ("system", "user"), "system": ("user",), "user": ("assistant",), "assistant": ()}
 
@@ -83,15 +84,16 @@ def _message(where: str, message: Message, target: Target) -> Iterator[Said]:
         yield "unknown-role", f"{where} {said}"
     if unknown := message.keys() - {"role", "content", *target.message_keys}:
         yield "unknown-key", f"{where} has {listed(unknown)}"
-    yield from _content(where, message)
+    yield from _content(where, message, target)
     yield from _shown(where, message, target)
     yield from _weight(where, message)
     yield from _calls(where, message)
 
 
-def _content(where: str, message: Message) -> Iterator[Said]:
+def _content(where: str, message: Message, target: Target) -> Iterator[Said]:
     content, role = message.get("content"), message.get("role")
-    called = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))
+    # where calls are not known, they are no reason to say nothing
+    called = role == "assistant" and any(message.get(key) for key in CALLS & target.message_keys)
     if content is None:
         if not called:
             yield "missing-content", f"{where} has {'null for content' if 'content' in message else 'no content'}"

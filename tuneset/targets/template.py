@@ -109,11 +109,11 @@ def open_model(path: Path | str) -> Model:
     if not path.exists():
         raise InputError("there is no model", str(path), f"give a local folder; {_GET}")
     folder, file = (path, path / "tokenizer.json") if path.is_dir() else (path.parent, path)
-    settings = _json(folder / "tokenizer_config.json")
-    sources = dict(_templates(folder, settings))
+    settings = settings_of(folder / "tokenizer_config.json")
+    sources = dict(templates_of(folder, settings))
     if not sources:
         raise InputError("this model has no chat template", str(folder), f"take the one made for chat, or {_GET}")
-    tokenizer, special = _tokenizer(file), _special(settings)
+    tokenizer, special = tokenizer_of(file), _special(settings)
     ends = {token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special}
     return Model(
         name=folder.resolve().name,
@@ -276,9 +276,9 @@ def _call(call: Any, change: Callable[[Any], Any]) -> Any:
     return call | {"function": function | {"arguments": change(function["arguments"])}}
 
 
-def _templates(folder: Path, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def templates_of(folder: Path, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Find a folder's templates where transformers looks for them, the one that counts last."""
-    kept = settings.get("chat_template") or _json(folder / "chat_template.json").get("chat_template")
+    kept = settings.get("chat_template") or settings_of(folder / "chat_template.json").get("chat_template")
     for each in kept if isinstance(kept, list) else [{"name": "default", "template": kept}]:
         if isinstance(each, dict) and isinstance(each.get("template"), str):
             yield str(each.get("name", "default")), each["template"]
@@ -288,7 +288,8 @@ def _templates(folder: Path, settings: Mapping[str, Any]) -> Iterator[tuple[str,
         yield "default", _read(folder / "chat_template.jinja").decode("utf-8", "replace")
 
 
-def _tokenizer(file: Path) -> Any:
+def tokenizer_of(file: Path) -> Any:
+    """Open a tokenizer.json; what cuts, pads or trims is taken off."""
     tokenizers = need("tokenizers", extra="show")
     if not file.is_file():
         raise InputError("this model has no tokenizer.json", str(file.parent), _GET)
@@ -312,13 +313,14 @@ def _special(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _stops(folder: Path, tokenizer: Any, special: Mapping[str, str]) -> frozenset[str]:
     """Collect where generating stops: the end-of-text token, and those that generation_config.json adds."""
-    listed = _json(folder / "generation_config.json").get("eos_token_id")
+    listed = settings_of(folder / "generation_config.json").get("eos_token_id")
     numbers = [each for each in (listed if isinstance(listed, list) else [listed]) if type(each) is int and each >= 0]
     words = [tokenizer.id_to_token(number) for number in numbers]
     return frozenset(word for word in (special.get("eos_token"), *words) if word)
 
 
-def _json(file: Path) -> dict[str, Any]:
+def settings_of(file: Path) -> dict[str, Any]:
+    """Read a file of settings; an absent one says nothing."""
     if not file.is_file():
         return {}
     try:

@@ -16,6 +16,7 @@ import orjson
 
 from tuneset.errors import InputError, TunesetError, need, unknown
 from tuneset.shapes import SHAPES
+from tuneset.shapes.row import UNREADABLE
 from tuneset.targets import talk
 from tuneset.targets.lines import lines
 
@@ -253,8 +254,6 @@ def _counted(opened: BinaryIO, target: Target, counter: Counter) -> Iterator[tup
 
 
 def _of_raw(raw: Any, target: Target, counter: Counter) -> tuple[int, bool]:
-    from tuneset.targets.rules import UNREADABLE  # noqa: PLC0415  the rules count tokens themselves
-
     shape = SHAPES[target.shape]
     if not isinstance(raw, dict) or any(rule in UNREADABLE for rule, _ in shape.problems(raw, target)):
         return _UNREAD, False
@@ -425,11 +424,11 @@ def _word(value: Any) -> str:
 
 def _local(path: Path) -> Counter:
     """Count as a tokenizer.json does: rows as its chat template writes them, or without one by OpenAI's rule."""
-    from tuneset.targets.template import _json, _templates, _tokenizer, open_model  # noqa: PLC0415  it brings jinja2
+    from tuneset.targets.template import open_model, settings_of, templates_of, tokenizer_of  # noqa: PLC0415  it brings jinja2
 
     folder, held = (path, path / "tokenizer.json") if path.is_dir() else (path.parent, path)
-    if not any(_templates(folder, _json(folder / "tokenizer_config.json"))):
-        tokenizer = _tokenizer(held)
+    if not any(templates_of(folder, settings_of(folder / "tokenizer_config.json"))):
+        tokenizer = tokenizer_of(held)
         return _ruled(lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids), PER_FUNCTION[ENCODING])
     model = open_model(path)
 
