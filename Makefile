@@ -1,11 +1,11 @@
 # The few verbs of this house; `make` alone lists them. Everything runs in .venv, which is built from the lock files.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench quality peers docs lock clean
+.PHONY: help demo test lint bench quality conformance peers docs lock clean
 BIN := .venv/bin
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run ## prepare the example set and write its report, in a minute
 	$(BIN)/tuneset prepare examples/customer_intent.csv --out out/demo
@@ -27,6 +27,10 @@ bench: .venv/.dev ## measure time, memory and recall, beside the ways people do 
 quality: .venv/.dev ## measure precision and recall of the steps, and hold them to bench/floors.json
 	$(BIN)/python bench/quality/floors.py
 
+conformance: .venv/.dev ## ask the checkers of platforms and trainers what they make of our files (fetches them into .conformance)
+	$(BIN)/python conformance/ask.py ours .conformance/work --envs .conformance/envs $(if $(CI),--offered)
+	$(if $(wildcard $(TUNESET_DATA)/format_cases),$(BIN)/python conformance/ask.py cases $(TUNESET_DATA)/format_cases --envs .conformance/envs $(if $(CI),--offered))
+
 peers: .venv/.dev .peers/.made ## measure other packages on the same rows (fetches them into .peers)
 	$(BIN)/python bench/peers/table.py
 
@@ -37,8 +41,8 @@ lock: ## pin all versions again after a change of pyproject.toml (needs uv and t
 	uv pip compile $(COMPILE) --group build -o lock/run.txt
 	uv pip compile $(COMPILE) --group dev -c lock/run.txt -o lock/dev.txt
 
-clean: ## remove .venv, .peers and out, and nothing else
-	rm -rf .venv .peers out
+clean: ## remove .venv, .peers, .conformance and out, and nothing else
+	rm -rf .venv .peers .conformance out
 
 .peers/.made: bench/peers/requirements.txt
 	python3 -m venv .peers

@@ -1,9 +1,9 @@
 """Hold our files, and our verdicts, against the checkers of platforms and trainers.
 
-`run.py cases FOLDER`: every checker says what it makes of every file, and where one refuses what `tuneset check` lets pass
-for its target, that is a defect of ours. `run.py exports FOLDER`: every FOLDER/SET/TARGET/train.jsonl (and validation.jsonl
+`ask.py cases FOLDER`: every checker says what it makes of every file, and where one refuses what `tuneset check` lets pass
+for its target, that is a defect of ours. `ask.py exports FOLDER`: every FOLDER/SET/TARGET/train.jsonl (and validation.jsonl
 and test.jsonl), as `tuneset export` writes them, must be accepted by every checker of its target, and no target may lack.
-Either ends with 1 where that is not so or a checker could not be asked, and writes all that was said as JSON (--out).
+Either ends with 1 where that is not so or a checker could not be asked, and writes all that was said as JSON (--out). `ask.py ours FOLDER` makes the sets and exports first.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tuneset import prepare
 from tuneset.targets import TARGETS, check
 
 HERE = Path(__file__).parent
+UV = Path(sys.executable).with_name("uv")
 ENVS = Path(tempfile.gettempdir()) / "conformance-envs"
 SIDES = ("train", "validation", "test")
 MINUTES = 10  # the longest that one checker may take over all files
@@ -89,8 +91,8 @@ def environment(checker: Checker, envs: Path) -> Path:
         return python
     shutil.rmtree(folder, ignore_errors=True)
     version = checker.python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    run("uv", "venv", "--quiet", "--python", version, folder)
-    install = ("uv", "pip", "install", "--quiet", "--python", python)
+    run(UV, "venv", "--quiet", "--python", version, folder)
+    install = (UV, "pip", "install", "--quiet", "--python", python)
     run(*install, *checker.requires)
     if checker.alone:
         run(*install, "--no-deps", *checker.alone)
@@ -170,7 +172,7 @@ def cases(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, Any
         "stricter": stricter,
         "silent": silent,
     }
-    return told, bool(verdicts) and not defects and not silent
+    return told | {"well": not defects}, bool(verdicts) and not defects and not silent
 
 
 def refused(file: Path, target: str) -> list[str]:
@@ -219,7 +221,19 @@ def exports(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, A
         "no_checker": sorted({file.parent.name for file in files} - aims(found)),
     }
     say_acceptance(verdicts, told)
-    return told, bool(verdicts) and not wrong and not silent and not told["missing"]
+    well = not wrong and not told["missing"]
+    return told | {"well": well}, bool(verdicts) and well and not silent
+
+
+def ours(folder: Path, found: list[Checker], envs: Path) -> tuple[dict[str, Any], bool]:
+    """Write the four sets, prepare and export them for every target, and demand that all of it is accepted."""
+    sets, out = folder / "sets", folder / "exports"
+    sets.mkdir(parents=True, exist_ok=True)
+    run(sys.executable, HERE / "sets.py", sets)
+    for source in sorted(sets.iterdir()):
+        prepared = prepare(source, out=folder / "runs" / source.stem, validation=0.16)  # ten rows for OpenAI
+        prepared.export(list(TARGETS), out=out / source.stem)
+    return exports(out, found, envs)
 
 
 def say_acceptance(verdicts: Verdicts, told: dict[str, Any]) -> None:
@@ -269,21 +283,24 @@ def plain(verdicts: Verdicts, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Read the command line and end with 1 where something is not as it must be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=["cases", "exports"])
+    parser.add_argument("mode", choices=["cases", "exports", "ours"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--envs", type=Path, default=ENVS, help=f"where environments are kept ({ENVS})")
     parser.add_argument("--only", action="append", default=[], metavar="CHECKER")
     parser.add_argument("--without", action="append", default=[], metavar="CHECKER")
+    parser.add_argument(
+        "--offered", action="store_true", help="pass where a checker cannot be had: no index, no Python for it"
+    )
     parser.add_argument("--out", type=Path, help="where to write all that was said, as JSON")
     given = parser.parse_args()
-    judge = {"cases": cases, "exports": exports}[given.mode]
+    judge = {"cases": cases, "exports": exports, "ours": ours}[given.mode]
     told, well = judge(given.folder.resolve(), checkers(given.only, given.without), given.envs.resolve())
     for name, why in told["silent"].items():
         print(f"not asked: {name}: {why}")
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    raise SystemExit(not well)
+    raise SystemExit(not (well or (given.offered and told["well"])))
 
 
 if __name__ == "__main__":
