@@ -159,6 +159,33 @@ def million(kind: str, make: Callable[[int, int], pl.DataFrame], out: Path) -> l
     ]
 
 
+def checking(out: Path) -> list[Line]:
+    """1,000,000 lines of chat: the check of a file beside the bare parsing of its lines, three times in turn."""
+    import orjson
+
+    from tuneset.targets import TARGETS, check
+
+    path = out / "chat.jsonl"
+    system, answers = "Classify the inquiry.", [json.dumps({"category": f"topic {n}"}) for n in range(77)]
+    with path.open("w") as file:
+        for number in range(1_000_000):
+            said = {"system": system, "user": f"inquiry {number} about a card", "assistant": answers[number % 77]}
+            file.write(
+                json.dumps({"messages": [{"role": role, "content": text} for role, text in said.items()]}) + "\n"
+            )
+    ratios = []
+    for _ in range(3):
+        start = perf_counter()
+        with path.open("rb") as file:
+            for line in file:
+                orjson.loads(line)
+        parsed = perf_counter() - start
+        check(path, TARGETS["openai"])
+        ratios.append((perf_counter() - start - parsed) / parsed)
+    ratio = statistics.median(ratios)
+    return [Line("1,000,000 chat lines, check / orjson.loads", ratio, "x", "<= 3.0", ratio <= 3.0)]
+
+
 def found(out: Path) -> list[Line]:
     """Recall of planted one-edit twins, by the bands that large sets use."""
     del out
@@ -182,7 +209,7 @@ def main() -> int:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
-        parts: list[Callable[[Path], list[Line]]] = [instant, small, found]
+        parts: list[Callable[[Path], list[Line]]] = [instant, small, checking, found]
         if not quick:
             parts += [partial(million, "n-gram", ngram_rows), partial(million, "random-word", random_rows)]
         for part in parts:
