@@ -10,7 +10,7 @@ from tuneset.shapes import SHAPES, told
 from tuneset.targets import TARGETS, rules
 from tuneset.targets.mend import STAYS, fitted
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=30)
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
 NAME = st.sampled_from(["look", "find_order", "a-b"])

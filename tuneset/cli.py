@@ -32,6 +32,7 @@ STAGE_OF = {
     "export": "format and check",
     "check": "format and check",
     "show": "format and check",
+    "publish": "publish",
     "decide": "look and decide",
     "explain": "look and decide",
 }
@@ -365,6 +366,30 @@ def show(run: str, as_json: bool, **options: Any) -> None:
     from tuneset.targets import said
 
     said.shown(Dataset.open(run).show(**options), as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option(
+    "--to",
+    required=True,
+    metavar="PLACE",
+    help="hub:ORG/NAME, openai, azure, together, fireworks, mistral, gs://…, s3://…",
+)
+@click.option("--target", metavar="NAME", help="The export to send; the place's own where not given.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
+@as_json
+def publish(run: str, to: str, as_json: bool, **options: Any) -> None:
+    """Send an export of RUN to where it is trained or shared.
+
+    Secrets come from the environment only. What was sent before is not sent again.
+    """
+    from tuneset import Dataset, terminal
+    from tuneset.targets import said
+
+    with terminal.waiting(quiet=as_json) as watch:
+        planned = Dataset.open(run).publish(to, watch=lambda event: watch(event.file), **options)
+    said.published(planned, as_json=as_json)
 
 
 @main.command()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tuneset.judge.judging import Seen
+    from tuneset.publish import Event as Sent
+    from tuneset.publish import Plan
     from tuneset.recipe import Recipe
     from tuneset.run import Event
     from tuneset.targets import masks
@@ -242,6 +244,28 @@ class Dataset:
             watch(each.name)
             done.append(export(examples, each, folder / each.name, about))
         return done
+
+    def publish(
+        self,
+        to: str,
+        *,
+        target: str | None = None,
+        dry_run: bool = False,
+        watch: Callable[[Sent], None] = lambda _: None,
+    ) -> Plan:
+        """Send an export to where it is trained or shared, and remember in the run what was sent.
+
+        `to`: hub:ORG/NAME, openai, azure, together, fireworks, mistral, gs://BUCKET/FOLDER or s3://BUCKET/FOLDER. With
+        `dry_run` nothing is sent. What is there already is not sent again. Returns the plan as it stands afterwards.
+        Raises RunError where a file has errors, or the environment lacks a secret.
+        """
+        from tuneset.publish import plan, publish  # noqa: PLC0415
+
+        planned = plan(self.path, to, target=target)
+        if dry_run:
+            return planned
+        publish(planned, watch)
+        return plan(self.path, to, target=target)
 
     def show(self, row: int, *, model: str | Path, side: str = "train") -> masks.Seen:
         """Show what a model sees of a row: its template filled in, every token marked trained or masked.

@@ -201,7 +201,7 @@ def file_hash(path: Path) -> str:
 
 def write_manifest(folder: Folder, about: dict[str, Any]) -> None:
     """List every file of the run with its hash; written last, so its presence means that the run is complete."""
-    unlisted = {folder.manifest, folder.inside / "timings.json", folder.inside / "lock"}
+    unlisted = {folder.manifest, *(folder.inside / name for name in ("timings.json", "lock", "published.jsonl"))}
     files = sorted(path for path in folder.path.rglob("*") if path.is_file() and path not in unlisted)
     listed = {
         path.relative_to(folder.path).as_posix(): {"bytes": path.stat().st_size, "sha256": file_hash(path)}

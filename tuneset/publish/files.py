@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,9 @@ def _completed(http: Session, plan: Plan, item: Item, upload: str, watch: Watch)
         for part in range(-(-item.bytes // PART)):
             if part not in there:
                 file.seek(part * PART)
-                form = {"data": ("upload", file.read(PART))}
+                form = {
+                    "data": ("upload", io.BytesIO(file.read(PART)))
+                }  # as bytes a part costs 366 MB of memory, so 265
                 answer = http.ask("POST", _address(plan, f"/uploads/{upload}/parts"), fine=fine, files=form)
                 if not answer.is_success:
                     return None

@@ -95,7 +95,7 @@ class Session:
         )
 
     def _refused(self, answer: Any, url: str, why: str) -> RunError:
-        said = " ".join(hidden(answer.text[:2000], self.hide).split())[:300]
+        said = " ".join(hidden(answer.text, self.hide).split())[:300]
         return RunError(f"the server refused ({why}): {said}", _host(url), hint(answer.status_code))
 
 

@@ -24,8 +24,8 @@ class Item(NamedTuple):
     bytes: int
     sha256: str
     rows: int  # lines; 0 for what is no data
-    errors: int  # that the check of its target says
-    says: str  # the first of them
+    errors: int  # that the check of its target finds
+    says: str  # where the first of them is
     sent: dict[str, Any] | None  # the ledger's line, where the same file is there already
 
 
@@ -85,8 +85,7 @@ def _item(run: Path, place: Where, path: Path, target: Target) -> Item:
     found: list[str] = []
     if side and path.suffix == ".jsonl" and size:
         said = rules.check(path, target, side=side).filter(severity="error")
-        found = [f"{line or 'whole file'}: {rule}" for line, rule in said.select("line", "rule").rows()]
+        found = [f"line {line}: {rule}" if line else rule for line, rule in said.select("line", "rule").rows()]
     with path.open("rb") as file:
         rows = sum(1 for _ in file) if side else 0
-    says = f"line {found[0]}" if found and found[0][0].isdigit() else "".join(found[:1])
-    return Item(path.name, path, size, sha256, rows, len(found), says, sent[-1] if sent else None)
+    return Item(path.name, path, size, sha256, rows, len(found), "".join(found[:1]), sent[-1] if sent else None)

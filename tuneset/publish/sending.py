@@ -73,7 +73,7 @@ def _refuse(plan: Plan) -> None:
         if not item.bytes:
             raise RunError("this file is empty", str(item.path), f"tuneset export {plan.run} --target {plan.target}")
         if item.errors:
-            what = f"{item.errors:,} errors in the check for {plan.target}, the first at {item.says}"
+            what = f"{item.errors:,} errors in the check for {plan.target}, the first: {item.says}"
             raise RunError(what, str(item.path), f"tuneset check {item.path} --target {plan.target}")
     if plan.missing:
         names = " and ".join(plan.missing)

@@ -51,7 +51,8 @@ def _amazon(plan: Plan) -> tuple[Any, tuple[type[BaseException], ...]]:
 
 
 def _google(plan: Plan) -> tuple[Any, tuple[type[BaseException], ...]]:
-    fs, wrong = need("gcsfs", EXTRA), need("google.auth.exceptions", EXTRA)
+    # The plain class, not the one that asks Google's control plane what kind of bucket it is, over a line of its own.
+    fs, wrong = need("gcsfs.core", EXTRA), need("google.auth.exceptions", EXTRA)
     network, refused = need("aiohttp", EXTRA), need("gcsfs.retry", EXTRA)
     own = any(os.environ.get(name) for name in plan.where.place.variables)
     address = plan.where.address if own else None

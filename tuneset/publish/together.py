@@ -67,28 +67,29 @@ def _in_parts(http: Session, url: str, item: Item, watch: Watch) -> tuple[str, i
     if begun.status_code == 409:
         return value(begun, "file_id"), 409
     ids = {"upload_id": value(begun, "upload_id"), "file_id": value(begun, "file_id")}
+    if len(begun.json().get("parts") or ()) != number:
+        raise RunError(f"the service named no places for {number} parts", url, "check that the address is Together's")
+    done = None
     try:
-        parts = _put_parts(http, url, item, math.ceil(item.bytes / number), begun.json(), watch)
+        parts = _put_parts(http, item, begun.json()["parts"], watch)
         done = http.ask("POST", f"{url}/multipart/complete", json=ids | {"parts": parts})
-    except BaseException:
-        with contextlib.suppress(RunError):  # what went wrong before is what counts
-            http.ask("POST", f"{url}/multipart/abort", json=ids)
-        raise
+    finally:
+        if done is None:
+            with contextlib.suppress(RunError):  # what went wrong before is what counts
+                http.ask("POST", f"{url}/multipart/abort", json=ids)
     return value(done, *(("file", "id") if "file" in done.json() else ("id",))), done.status_code
 
 
-def _put_parts(
-    http: Session, url: str, item: Item, size: int, begun: dict[str, Any], watch: Watch
-) -> list[dict[str, Any]]:
-    done = []
+def _put_parts(http: Session, item: Item, parts: Sequence[dict[str, Any]], watch: Watch) -> list[dict[str, Any]]:
+    done, size = [], math.ceil(item.bytes / len(parts))
     with item.path.open("rb") as file:
-        for part in begun.get("parts", []):
+        for part in parts:
             number = part.get("PartNumber", part.get("part_number", 1))
             file.seek((number - 1) * size)
             answer = http.put(part.get("URL", part.get("UploadURL", "")), file.read(size), part.get("Headers"))
             tag = answer.headers.get("ETag", "").strip('"')
             if not tag:
-                raise RunError(f"the storage gave no tag for part {number}", url, "run the same command again")
+                raise RunError(f"the storage gave no tag for part {number}", http.address, "run the same command again")
             done.append({"part_number": number, "etag": tag})
             watch(Event(item.file, "part", min(number * size, item.bytes), item.bytes))
     return sorted(done, key=lambda each: int(each["part_number"]))

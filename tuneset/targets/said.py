@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tuneset.publish import Plan
     from tuneset.targets.files import Checked, Mended
     from tuneset.targets.masks import Seen
     from tuneset.targets.table import Target
@@ -159,6 +160,29 @@ def shown(found: Seen, *, as_json: bool) -> None:
     for rule, says in found.problems:
         weight = masks.TEMPLATE_RULES[rule].severity
         say(screen, Text(f"  {rule} ", style=STYLES[weight]), plain(says, 300))
+
+
+def published(plan: Plan, *, as_json: bool) -> None:
+    """Print each file of a plan: what would be sent, or what is there and its id."""
+    if as_json:
+        items = [item._asdict() | {"path": str(item.path)} for item in plan.items]
+        print_json({"to": plan.where.url, "target": plan.target, "missing": list(plan.missing), "files": items})
+        return
+    screen = console()
+    say(screen, "  ", plain(f"To {plan.where.url}, as {plan.target} reads it", 300))
+    for item in plan.items:
+        mark = ("✓ ", "bold green") if item.sent else ("✗ ", "bold red") if item.errors else ("· ", "dim")
+        rows = f"{counted(item.rows, 'row')}, " if item.rows else ""
+        there = (
+            f"there as {item.sent['id']}"
+            if item.sent
+            else f"{item.errors:,} errors, {item.says}"
+            if item.errors
+            else "not sent"
+        )
+        say(screen, Text.assemble("  ", mark), plain(f"{item.file}: {rows}{item.bytes:,} bytes, {there}", 300))
+    if plan.missing and plan.waiting:
+        say(screen, "  ", Text(f"The environment must have {' and '.join(plan.missing)}.", style="yellow"))
 
 
 def _next(screen: Console, found: Checked) -> None:
