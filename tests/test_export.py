@@ -145,7 +145,7 @@ def test_pairs_are_written_in_both_shapes(pairs, tmp_path, name):
     assert (done["rows"], done["errors"]) == (20, 0)
 
 
-@pytest.mark.parametrize("name", [name for name in SPOKEN if name not in ("openai-rft", "anthropic", "cohere")])
+@pytest.mark.parametrize("name", [name for name in SPOKEN if name not in ("anthropic", "cohere")])
 def test_what_was_exported_is_read_back_as_the_same_conversations(tools, labelled, tmp_path, name):
     run = tools if "tools" in TARGETS[name].keys else labelled
     run.export(name, out=tmp_path)
@@ -226,6 +226,38 @@ def test_llama_factory_and_axolotl_and_the_hub_get_what_they_want_beside(tools, 
     assert config["datasets"][0]["type"] == "chat_template"
     head = (tmp_path / "huggingface" / "README.md").read_text().split("---")[1]
     assert [each["split"] for each in yaml.safe_load(head)["configs"][0]["data_files"]] == ["train", "validation"]
+
+
+def test_what_was_exported_before_is_written_again_when_the_run_changes(tmp_path):
+    source = tmp_path / "rows.jsonl"
+    source.write_text(
+        "\n".join(
+            json.dumps({"inquiry": f"mail ferrer{n}@shop.example, order {n}", "category": "Orders"}) for n in range(20)
+        )
+    )
+    run = tuneset.prepare(source, out=tmp_path / "run")
+    run.export(["csv", "gemini"])
+    recipe = (run.path / "recipe.toml").read_text()
+    head, tail = recipe.split("[clean.personal-data]")
+    (run.path / "recipe.toml").write_text(
+        head + "[clean.personal-data]" + tail.replace('action = "flag"', 'action = "mask"', 1)
+    )
+    tuneset.prepare(run.path)
+    texts = [path.read_text() for path in (run.path / "exports").rglob("*") if path.is_file()]
+    assert texts
+    assert not [text for text in texts if "ferrer" in text]
+
+
+def test_answers_that_were_rejected_are_said_to_be_left_out(pairs, tmp_path):
+    (done,) = pairs.export("openai", out=tmp_path)
+    assert (done["rows"], done["changed"]) == (20, 20)
+    assert "rejected" in done["said"][0]["says"]
+
+
+def test_anthropic_rows_keep_their_system_when_read_again(labelled, tmp_path):
+    labelled.export("anthropic", out=tmp_path)
+    again = read(str(tmp_path / "anthropic" / "train.jsonl"))
+    assert {json.loads(messages)[0]["content"] for messages in again.examples["messages"]} == {SYSTEM}
 
 
 def test_a_table_of_labels_is_written_as_one(labelled, tmp_path):

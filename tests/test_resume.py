@@ -45,11 +45,12 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_random_moments_and_run_again_gives_the_same_bytes(undisturbed, tmp_path):
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_twenty_random_moments_and_run_again_gives_the_same_bytes(undisturbed, tmp_path, part):
     expected, seconds = undisturbed
-    moments = random.Random(7)
+    moments = random.Random(7 + part)
     landed = 0
-    for number in range(KILLS):
+    for number in range(KILLS // 4):
         folder = tmp_path / str(number)
         folder.mkdir()
         shutil.copy(EXAMPLES / "customer_intent_messy.csv", folder / "in.csv")
@@ -61,7 +62,7 @@ def test_killed_at_twenty_random_moments_and_run_again_gives_the_same_bytes(undi
         landed += process.returncode == -signal.SIGKILL
         assert start(folder).wait() == 0
         assert snapshot(folder / "out") == expected, f"kill {number}"
-    assert landed >= KILLS // 2
+    assert landed >= KILLS // 8
 
 
 def test_killed_again_and_again_in_one_folder_still_ends_the_same(undisturbed, tmp_path):

@@ -689,7 +689,7 @@ def test_how_many_conversations_were_renamed_is_said_and_a_system_column_is_thei
     assert got.said[0].endswith("1 of them cannot be read")
     assert "1 conversation names who speaks as ShareGPT does" in got.said[1]
     assert orjson.loads(got.examples["messages"][0]) == [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]
-    assert orjson.loads(got.examples["messages"][1]) == [USER, ASSISTANT]
+    assert orjson.loads(got.examples["messages"][1]) == [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]
 
 
 def test_text_is_what_users_said_and_label_what_the_assistant_said_last():

@@ -29,7 +29,7 @@ def finish(context: Context) -> dict[str, Any]:
     _write_dropped(context, everything, became)
     summary = summarise(context, settled, became)
     summary["exports"] = _exports(context, summary)
-    _close_gate(summary)
+    _close_gate(context, summary)
     write(context.folder.inside / "report.json", to_json(summary))
     write(context.folder.path / "report.html", render(_with_map(context, summary, settled)).encode())
     return {
@@ -42,21 +42,28 @@ def finish(context: Context) -> dict[str, Any]:
 
 
 def _exports(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Write the files of the targets that the recipe names; paths are said as they lie in the run folder."""
-    made = context.recipe
-    if not made.format.targets:
+    """Write the files of the targets that the recipe names, and again those that are there already."""
+    made, folder = context.recipe, context.folder.path / "exports"
+    # what was exported before is written again: it must not go on saying what a later run masks, drops or mends
+    before = sorted(path.name for path in folder.glob("*") if path.name in TARGETS)
+    names = list(dict.fromkeys((*made.format.targets, *before)))
+    if not names:
         return []
     sides = context.before["split"].tables["split"].select("id", "side")
     examples = context.before["format"].examples.join(sides, on="id", how="left").sort("id")
     about = about_run(context.folder.path, made, summary)
-    folder = context.folder.path / "exports"
-    done = [export(examples, TARGETS[name], folder / name, about) for name in made.format.targets]
+    done = [export(examples, TARGETS[name], folder / name, about) for name in names]
     return [each | {"folder": f"exports/{each['target']}"} for each in done]
 
 
-def _close_gate(summary: dict[str, Any]) -> None:
+def _close_gate(context: Context, summary: dict[str, Any]) -> None:
     """Fail the run where a target that the recipe names would refuse its file."""
-    refused = [f"{each['target']} would refuse its file" for each in summary["exports"] if each["errors"]]
+    named = context.recipe.format.targets
+    refused = [
+        f"{each['target']} would refuse its file"
+        for each in summary["exports"]
+        if each["errors"] and each["target"] in named
+    ]
     summary["gate"] = {
         "failed": [*summary["gate"]["failed"], *refused],
         "passed": summary["gate"]["passed"] and not refused,

@@ -175,7 +175,7 @@ def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:
     balance = summary["balance"]
     kept = f"{balance['in']:,} in = {balance['kept']:,} kept + {balance['dropped']:,} dropped + {balance['merged']:,} merged"
     known = (_leaks(summary["certificate"]), (summary["uncertainty"] or {}).get("words"))
-    gate = [f"The gate is closed: {words}" for words in summary["gate"]["failed"] if "verdict" not in words]
+    gate = [f"The gate is closed: {words}" for words in summary["gate"]["failed"]]
     for sentence in (*summary["verdict"]["reasons"], *gate, kept, *known):
         if sentence:
             say(screen, " " * 4, plain(sentence, 400))

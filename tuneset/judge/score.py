@@ -73,6 +73,13 @@ def read_predictions(path: Path, truth: pl.DataFrame) -> list[Answer]:
     order = _order([number for number, _ in read], truth["id"].to_list(), path)
     if order is not None:
         return [answers[place] for place in order]
+    if read and all(isinstance(number, str) for number, _ in read):
+        what = "no id in the predictions is one of a validation row"
+        raise TunesetError(what, str(path), "give the ids of rows.jsonl or findings, or leave them out")
+    if columns and any(answers) and all(isinstance(each, dict) and not columns & each.keys() for each in answers):
+        keys = ", ".join(sorted({str(key) for each in answers[:20] if isinstance(each, dict) for key in each})[:5])
+        what = f"no line holds an answer: there are {keys}, and neither a prediction nor {', '.join(sorted(columns))}"
+        raise TunesetError(what, str(path), 'write each line as {"prediction": "what the model said"}')
     if len(answers) != truth.height:
         raise _wrong_count(len(answers), truth.height, path)
     return answers

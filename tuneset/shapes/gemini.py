@@ -16,6 +16,7 @@ NAME = "Gemini"
 KEYS = frozenset({"contents"})
 _ROLES = {"user": "user", "model": "assistant"}
 _PARTS = {"text": str, "functionCall": dict, "functionResponse": dict, "fileData": dict, "inlineData": dict}
+_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
 _DATA = re.compile(r"data:([\w.+/-]+);base64,(.*)", re.DOTALL)
 _KINDS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 
@@ -88,7 +89,7 @@ def read(raw: one.Row, target: Target) -> one.Row:
             messages.append({"role": _ROLES[turn["role"]], "content": _content(said)})
     tools = _declared(raw["tools"]) if raw.get("tools") else None
     return {"messages": messages} | (
-        {"tools": [{"type": "function", "function": each} for each in tools]} if tools else {}
+        {"tools": [{"type": "function", "function": _lowered(each)} for each in tools]} if tools else {}
     )
 
 
@@ -145,6 +146,18 @@ def _is_declared(function: Any) -> bool:
     known = {"name", "description", "parameters", "parametersJsonSchema", "response", "responseJsonSchema", "behavior"}
     named = isinstance(function, dict) and isinstance(function.get("name"), str) and function.keys() <= known
     return named and isinstance(function.get("parameters", {}), dict)
+
+
+def _lowered(value: Any) -> Any:
+    """Write the names of types as JSON Schema does: Gemini has them in capitals."""
+    if isinstance(value, list):
+        return [_lowered(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: each.lower() if key == "type" and isinstance(each, str) and each.lower() in _TYPES else _lowered(each)
+        for key, each in value.items()
+    }
 
 
 def _call(call: dict[str, Any], number: int) -> dict[str, Any]:

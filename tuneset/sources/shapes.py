@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.shapes import SHAPES, alpaca, sharegpt
+from tuneset.shapes import SHAPES, alpaca, chat, graded, sharegpt
 from tuneset.shapes.row import UNREADABLE
 from tuneset.targets.table import TARGETS
 
@@ -112,9 +112,28 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
         turns = told if isinstance(told, str) else [*system, *told]
     if isinstance(turns, str):
         return _Row(None, None, None, extra, turns, tools=False)
+    if shape.kind == "chat" and not names:
+        turns, used = _told_apart(turns, cells)
+        kept = {key: value for key, value in kept.items() if key not in used}
+        extra = orjson.dumps(kept).decode() if kept else "{}"
     tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
     text, label = model.turns_say(turns)
     return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools, renamed=names is not None)
+
+
+def _told_apart(turns: list[Message], cells: Cells) -> tuple[list[Message], set[str]]:
+    """Take what other shapes with messages keep beside them: Anthropic's system, the answer that a grader reads; TRL's arguments.
+
+    Also returns the columns that this used up.
+    """
+    turns = chat.read({"messages": turns}, TARGETS["trl"])["messages"]
+    roles = [turn.get("role") for turn in turns]
+    if cells.get("system") and not {"system", "developer"} & set(map(str, roles)):
+        return [*_system(cells), *turns], {"system"}
+    if cells.get(graded.ANSWER) and roles and roles[-1] != "assistant":
+        raw = {"messages": turns, graded.ANSWER: _value(cells[graded.ANSWER])}
+        return graded.read(raw, TARGETS["openai-rft"])["messages"], {graded.ANSWER}
+    return turns, set()
 
 
 def _shaped(cells: Cells, shape: Shape, kept: dict[str, Any]) -> _Row:

@@ -58,6 +58,10 @@ def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -
     Returns files, rows, `left_out`, `changed`, `problems` (those of the check) and `errors`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    about = about._replace(
+        system=about.system if about.system is not None else _system_of_all(examples),
+        templates=about.templates or _templates_before(folder),
+    )
     ids, changes, files, problems = [], [], {}, []
     for side in SIDES:
         chosen = examples.filter(pl.col("side") == side)
@@ -101,6 +105,23 @@ def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -
     }
 
 
+def _system_of_all(examples: pl.DataFrame) -> str | None:
+    """Find the system text of conversations that all begin with the same one."""
+    first = examples["messages"].drop_nulls()
+    if first.is_empty() or len(first) < examples.height:
+        return None
+    roles, said = (first.str.json_path_match(f"$[0].{key}") for key in ("role", "content"))
+    return said[0] if (roles == "system").all() and said.n_unique() == 1 else None
+
+
+def _templates_before(folder: Path) -> dict[str, str]:
+    """Keep the hash of the chat template that an earlier export was given."""
+    try:
+        return dict(json.loads((folder / "inference.json").read_text(encoding="utf-8")).get("templates") or {})
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
 def _write(chosen: pl.DataFrame, target: Target, path: Path, about: About) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Write one side; return what says which line is which row, and what was done to rows or keeps them out."""
     if target.shape == "table":
@@ -127,11 +148,11 @@ def _write_table(chosen: pl.DataFrame, path: Path, about: About) -> tuple[pl.Dat
     columns = [pl.col("labels").str.json_path_match(f'$["{name}"]').alias(name) for name in about.labels]
     with whole(path) as passing:
         kept.select("text", *columns).write_csv(passing)
-    return _which(kept), said
+    return _which(kept, first=2), said  # below the header; a text of several lines counts as one
 
 
-def _which(held: pl.DataFrame) -> pl.DataFrame:
-    return held.select(pl.int_range(1, pl.len() + 1).alias("line"), "id", "labels", "source")
+def _which(held: pl.DataFrame, first: int = 1) -> pl.DataFrame:
+    return held.select(pl.int_range(first, pl.len() + first).alias("line"), "id", "labels", "source")
 
 
 def _write_lines_of(table: pl.DataFrame, path: Path) -> None:
@@ -170,8 +191,8 @@ def inference(examples: pl.DataFrame, target: Target, about: About) -> dict[str,
     return {
         "target": target.name,
         "system": about.system,
-        "system_in_front_of_user": bool(about.system) and "system" not in target.roles,
-        "answer": about.answer,
+        "system_in_front_of_user": bool(about.system) and "system" not in target.roles and target.shape != "table",
+        "answer": about.answer if about.labels else None,
         "answer_schema": _schema(examples["labels"], about),
         "templates": dict(about.templates),
         "tuneset": __version__,

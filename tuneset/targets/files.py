@@ -13,7 +13,7 @@ from tuneset import __version__, near
 from tuneset.certificate import across, search
 from tuneset.errors import InputError
 from tuneset.folder import whole
-from tuneset.shapes import SHAPES, told
+from tuneset.shapes import SHAPES, graded, told
 from tuneset.shapes.row import UNREADABLE, dumps, words
 from tuneset.targets import masks, rules
 from tuneset.targets.mend import fitted
@@ -32,6 +32,7 @@ PROBLEMS = pl.Schema([("file", pl.String), *rules.PROBLEMS.items()])
 # The target that a file is held to where none is named, by the shape of its first row.
 USUAL = {
     "chat": "chat",
+    "graded": "openai-rft",
     "preference": "openai-dpo",
     "chosen": "trl-preference",
     "sharegpt": "sharegpt",
@@ -126,7 +127,7 @@ def priced(found: Checked, bill: Bill) -> Checked:
     """
     from tuneset.targets import cost, tokens  # noqa: PLC0415  their tables take .1 s
 
-    counter = tokens.counter(bill.tokenizer) if bill.tokenizer else tokens.of_row
+    counter = tokens.counter(bill.tokenizer, "--tokenizer") if bill.tokenizer else tokens.of_row
     counted = {file: tokens.file(Path(file), found.target, counter) for file in found.rows}
     first = next(iter(counted.values()))
     named = f"{found.target.name}/{bill.model}" if bill.model else found.target.name
@@ -164,11 +165,15 @@ def _usual(path: Path) -> Target:
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as lines:
             first = next((line for line in lines if line.strip()), "{}")
-        shape = told(orjson.loads(first))
+        raw = orjson.loads(first)
+        shape = "graded" if isinstance(raw, dict) and {"messages", graded.ANSWER} <= raw.keys() else told(raw)
     except OSError as error:
         what = f"the file cannot be read: {error.strerror}"
         raise InputError(what, str(path), "check its name and rights") from error
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
+        if path.suffix.lower() in (".csv", ".tsv", ".xlsx", ".parquet", ".arrow"):
+            hint = f"tuneset peek {path} shows what it holds, tuneset prepare turns it into files to train on"
+            raise InputError("this is a table, not JSON lines", str(path), hint) from error
         shape = None
     return TARGETS[USUAL.get(shape or "chat", "chat")]
 
@@ -203,7 +208,7 @@ def _twins(paths: Sequence[Path], wanted: Target) -> pl.DataFrame:
                 sides.append(min(side, 2))
     if not texts:
         return pl.DataFrame(schema=PROBLEMS)
-    column = pl.Series(texts, dtype=pl.String)
+    column = pl.Series([text[_shared(texts) :] for text in texts], dtype=pl.String)
     found = across(search(column), np.array(sides, np.int8))
     same = near.normal(column)
     problems: dict[int, rules.Problem] = {}
@@ -218,6 +223,14 @@ def _twins(paths: Sequence[Path], wanted: Target) -> pl.DataFrame:
             problems[second] = (places[second][1], rule, said)
     names = pl.Series("file", [places[row][0] for row in sorted(problems)], dtype=pl.String)
     return rules.weighed([problems[row] for row in sorted(problems)], wanted).select(names, pl.all())
+
+
+def _shared(texts: Sequence[str]) -> int:
+    """Count the letters with which all texts begin, such as a system's words where the target has no place for them."""
+    first, last = min(texts), max(texts)
+    if first == last:
+        return 0
+    return next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
 
 
 def _asked(row: Row) -> str:

@@ -52,7 +52,10 @@ RULES = {
     "mixed-shapes": Rule("error", "keep one shape of row per file: Together refuses two, others read half"),
     "empty-messages": Rule("error", "take the line out, or give it messages"),
     "message-not-an-object": Rule("error", 'write each message as {"role": ..., "content": ...}'),
-    "unknown-role": Rule("error", "use system, user, assistant or tool (not human, gpt, model or developer)"),
+    "unknown-role": Rule(
+        "error",
+        "use the names of the target: system, user, assistant, tool in chat; user and model for Gemini; human and gpt for ShareGPT",
+    ),
     "unknown-key": Rule(
         "warning", "take it out: OpenAI's schema lets it pass, Together refuses it beside the messages, Mistral in them"
     ),

@@ -139,6 +139,12 @@ def _file(screen: Console, file: str, rows: int, problems: pl.DataFrame, limit: 
 def _mended(screen: Console, each: Mended) -> None:
     done, left = len({row["line"] for row in each.done}), len({row["line"] for row in each.left})
     say(screen, "\n  ", plain(f"{each.file}: {counted(done, 'line')} mended, {left:,} could not be", 300))
+    still = each.problems.filter(pl.col("severity") == "error", pl.col("line").is_not_null())
+    if still.height:
+        words = f"{counted(still['line'].n_unique(), 'line')} of the copy still {'has' if still['line'].n_unique() == 1 else 'have'} errors that only you can mend:"
+        say(screen, "    ", Text(words, style="yellow"))
+    for row in still.head(5).iter_rows(named=True):
+        say(screen, f"    line {row['line']:,} ", plain(f"{row['rule']}: {row['says']}", 300))
     for row in each.left[:5]:
         say(screen, f"    line {row['line']:,} ", plain(f"{row['rule']}: {row['says']}", 300))
     indented(screen, "    written ", each.copy)

@@ -64,7 +64,8 @@ def written(examples: pl.DataFrame, target: Target, system: str | None = None) -
     said.append(pl.DataFrame(alone, schema=SAID, orient="row"))
     put = by_pattern.clone().scatter(numbers, pl.Series(single, dtype=pl.String))
     put, apart = _alike(put, target)
-    return Written(put, pl.concat([*said, apart]).sort("row", maintain_order=True))
+    told = pl.concat([each.join(apart, on="row", how="anti") for each in said])  # of a row that is out, why is enough
+    return Written(put, pl.concat([told, apart]).sort("row", maintain_order=True))
 
 
 def _alike(put: pl.Series, target: Target) -> tuple[pl.Series, pl.DataFrame]:
@@ -133,7 +134,7 @@ def _row(line: str, target: Target, labels: str | None, extra: str | None) -> Ro
     """Open a line of chat, with what only some targets take: the answer that was rejected, what a grader reads."""
     row: Row = json.loads(line)
     held = json.loads(extra) if extra else {}
-    if "rejected" in target.keys and held.get("rejected"):
+    if held.get("rejected"):  # where the target has no place for it, that is said
         row["rejected"] = opened(held["rejected"])
     if "fields" in target.keys:
         row["fields"] = held.get("fields") or (json.loads(labels) if labels else {})

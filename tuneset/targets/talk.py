@@ -272,7 +272,7 @@ def is_schema(schema: Any, depth: int = 20) -> bool:
     kinds = schema.get("type", [])
     kinds = kinds if isinstance(kinds, list) else [kinds]
     required = schema.get("required", [])
-    if not all(isinstance(each, str) and each.lower() in TYPES for each in kinds):
+    if not all(isinstance(each, str) and each in TYPES for each in kinds):
         return False
     if not isinstance(required, list) or not all(isinstance(each, str) for each in required):
         return False
