@@ -394,4 +394,7 @@ def _words(facts: dict[str, Any]) -> str:
     if not not_beaten:
         names = " and ".join(NAMES[each["name"]] for each in against)
         return f"{head} Fine-tuning was worth it: it is clearly better than {names}."
+    worse = [NAMES[each["name"]] for each in against if each["q"] <= CLEAR and each["difference"] < 0]
+    if worse:
+        return f"{head} Fine-tuning was not worth it: it is clearly worse than {' and '.join(worse)}."
     return f"{head} It is not clear that fine-tuning was worth it: it is not clearly better than {' nor '.join(not_beaten)}."

@@ -256,7 +256,8 @@ def mend(path: Path, wanted: Target, side: str = "train") -> Mended:
         good.open("wb") as to,
         bad.open("wb") as aside,
     ):
-        for number, line in enumerate(file, 1):
+        listed = rules.rows_of_list(file, path.stat().st_size)
+        for number, line in enumerate(file if listed is None else listed, 1):
             written, said = _mended(line, wanted)
             if written is None and any(rule != "blank-line" for rule, _ in said):
                 left += [{"line": number, "rule": rule, "says": says} for rule, says in said]

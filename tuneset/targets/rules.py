@@ -47,6 +47,7 @@ RULES = {
     ),
     "not-utf-8": Rule("error", "save the file as UTF-8"),
     "not-json": Rule("error", "write one whole JSON object per line"),
+    "one-list": Rule("error", "write one object a line: --fix does; some trainers read a list from a file named .json"),
     "not-an-object": Rule("error", 'write each line as {"messages": [...]}'),
     "no-messages": Rule("error", "turn the rows into this shape, or choose the target that fits them"),
     "mixed-shapes": Rule("error", "keep one shape of row per file: Together refuses two, others read half"),
@@ -192,14 +193,21 @@ def problems(raw: Any, target: Target) -> Iterator[Said]:
 
 
 def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[Problem]:
-    if file.read(3) == b"\xef\xbb\xbf":
+    head = file.read(3)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        yield None, "not-utf-8", "the file is UTF-16"
+        return
+    if head == b"\xef\xbb\xbf":
         yield 1, "byte-order-mark", "the file begins with a byte-order mark"
     else:
         file.seek(0)
+    listed = rows_of_list(file, size)
+    if listed is not None and not (target.lists and str(file.name).endswith(".json")):
+        yield None, "one-list", f"the file is one JSON list of {len(listed):,} rows"
     loads, ordinary, limit = orjson.loads, talk.ordinary, target.max_tokens or 1 << 62
     quick, answers, alike = talk.takes_ordinary(target), Answers(), Alike(target)
     number = blank = unread = strays = 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(file if listed is None else listed, 1):
         try:
             row = loads(line)
         except orjson.JSONDecodeError as error:
@@ -221,6 +229,25 @@ def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[
     yield from answers.problems()
     for rule, says in (*alike.problems(), *_whole(number - blank, size, target, side)):
         yield None, rule, says
+
+
+def rows_of_list(file: BinaryIO, size: int) -> list[bytes] | None:
+    """Give the rows of a file that is one JSON list of objects, each as a line; None where it is not, or is over 1 GB."""
+    start = file.tell()
+    begins = file.read(64).lstrip().startswith(b"[")
+    file.seek(start)
+    if not begins or size > LARGEST_LIST:
+        return None
+    try:
+        rows = orjson.loads(file.read())
+    except orjson.JSONDecodeError:
+        rows = None
+    file.seek(start)
+    objects = isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)
+    return [orjson.dumps(row) for row in rows] if objects else None
+
+
+LARGEST_LIST = 1_000_000_000
 
 
 class Alike:

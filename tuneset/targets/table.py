@@ -38,6 +38,7 @@ class Target:
     max_turns: int = 0
     arguments: Literal["string", "object"] = "string"
     messages: bool = False
+    lists: bool = False  # whether a .json file that is one list of rows is read, too
     reserved: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()  # keys that every row has, or none
     beside: tuple[str, ...] = ()  # keys that only this shape has

@@ -75,6 +75,8 @@ def problems(row: Row, target: Target) -> Iterator[Said]:
             yield from _message("the rejected answer", message, target)
     if "rejected" in target.keys and not row.get("rejected"):
         yield "bad-pair", "there is no answer that was rejected"
+    elif "rejected" in target.keys and row["rejected"] == messages[-1:]:
+        yield "bad-pair", "the answer to prefer and the one that was rejected are the same"
 
 
 def _message(where: str, message: Message, target: Target) -> Iterator[Said]:
