@@ -15,6 +15,8 @@ from tuneset.errors import TunesetError
 from tuneset.shapes import SHAPES
 from tuneset.sources import read
 from tuneset.targets import TARGETS, check, shaped
+from tuneset.targets.card import card
+from tuneset.targets.export import about_run
 from tuneset.targets.mend import fitted
 from tuneset.targets.table import target as named
 
@@ -145,7 +147,7 @@ def test_pairs_are_written_in_both_shapes(pairs, tmp_path, name):
     assert (done["rows"], done["errors"]) == (20, 0)
 
 
-@pytest.mark.parametrize("name", [name for name in SPOKEN if name not in ("anthropic", "cohere")])
+@pytest.mark.parametrize("name", [name for name in SPOKEN if name != "cohere"])
 def test_what_was_exported_is_read_back_as_the_same_conversations(tools, labelled, tmp_path, name):
     run = tools if "tools" in TARGETS[name].keys else labelled
     run.export(name, out=tmp_path)
@@ -237,15 +239,18 @@ def test_what_was_exported_before_is_written_again_when_the_run_changes(tmp_path
     )
     run = tuneset.prepare(source, out=tmp_path / "run")
     run.export(["csv", "gemini"])
+    run.select(5)
     recipe = (run.path / "recipe.toml").read_text()
     head, tail = recipe.split("[clean.personal-data]")
     (run.path / "recipe.toml").write_text(
         head + "[clean.personal-data]" + tail.replace('action = "flag"', 'action = "mask"', 1)
     )
     tuneset.prepare(run.path)
-    texts = [path.read_text() for path in (run.path / "exports").rglob("*") if path.is_file()]
-    assert texts
-    assert not [text for text in texts if "ferrer" in text]
+    assert len(list((run.path / "exports").rglob("train.*"))) == 2
+    assert not [path for path in run.path.rglob("*") if path.is_file() and b"ferrer" in path.read_bytes()]
+    kept = Path(run.select(5)["file"])
+    tuneset.prepare(run.path)
+    assert kept.exists()
 
 
 def test_answers_that_were_rejected_are_said_to_be_left_out(pairs, tmp_path):
@@ -258,6 +263,19 @@ def test_anthropic_rows_keep_their_system_when_read_again(labelled, tmp_path):
     labelled.export("anthropic", out=tmp_path)
     again = read(str(tmp_path / "anthropic" / "train.jsonl"))
     assert {json.loads(messages)[0]["content"] for messages in again.examples["messages"]} == {SYSTEM}
+
+
+def test_a_licence_from_a_source_is_no_line_of_a_card_s_head(labelled):
+    about = about_run(labelled.path, labelled.recipe, labelled.summary)
+    known = {"languages": ["en"], "generated": 0}
+    for licences, head in (
+        (["MIT"], "mit"),
+        (["MIT\nviewer: false"], "other"),
+        (["a: b"], "other"),
+        (["MIT", "CC0"], "other"),
+    ):
+        made = yaml.safe_load(card(about, {}, known | {"licences": licences}).split("---")[1])
+        assert (made["license"], "viewer" in made) == ([head], False)
 
 
 def test_a_table_of_labels_is_written_as_one(labelled, tmp_path):

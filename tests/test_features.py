@@ -8,26 +8,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-import polars as pl
 import pytest
 import tiny_model
+from test_ngrams import TEXTS, series
 
 from tuneset import features
 from tuneset.errors import InputError, RecipeError, TunesetError
 from tuneset.features import embed, hub, local, server
-
-TEXTS = [
-    "Where can I find my PIN?",
-    "how do I see the code",
-    "The cash machine kept my card, on Monday!",
-    "card",
-    "Is there a fee for paying abroad? I was told there is none",
-]
-
-
-def series(*texts):
-    return pl.Series("text", texts, dtype=pl.String)
-
 
 # --- n-grams
 

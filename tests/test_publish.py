@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_export import WORDS
 
 import tuneset
 from tuneset.errors import RecipeError, RunError, TunesetError
@@ -30,26 +31,6 @@ from tuneset.publish import Item, files, fireworks, http, hub, ledger, places, p
 
 KEY = "sk-top-secret-4711"
 SIGNED = "signature-of-a-presigned-address"
-WORDS = [
-    "refund",
-    "parcel",
-    "invoice",
-    "card",
-    "limit",
-    "theft",
-    "loan",
-    "rate",
-    "abroad",
-    "cash",
-    "coin",
-    "travel",
-    "hotel",
-    "flight",
-    "meal",
-    "gift",
-    "visa",
-    "tax",
-]
 TARGETS = ["openai", "azure", "together", "fireworks", "mistral", "huggingface", "gemini", "bedrock-nova", "csv"]
 VARIABLES = {each for place in places.PLACES.values() for each in (*place.secrets, *place.variables)}
 OTHERS = ("FIREWORKS_ACCOUNT_ID", "OPENAI_API_VERSION", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")

@@ -9,6 +9,7 @@ import polars as pl
 from tuneset import __version__
 from tuneset.apply import fates, settle
 from tuneset.folder import SIDES, to_json, whole, write
+from tuneset.hiding import hiding
 from tuneset.judge.layout import points
 from tuneset.recipe import STAGES
 from tuneset.report.page import render
@@ -28,6 +29,7 @@ def finish(context: Context) -> dict[str, Any]:
     became = fates(everything, settled, kept["id"])
     _write_dropped(context, everything, became)
     summary = summarise(context, settled, became)
+    _forget_selections(context)
     summary["exports"] = _exports(context, summary)
     _close_gate(context, summary)
     write(context.folder.inside / "report.json", to_json(summary))
@@ -54,6 +56,17 @@ def _exports(context: Context, summary: dict[str, Any]) -> list[dict[str, Any]]:
     about = about_run(context.folder.path, made, summary)
     done = [export(examples, TARGETS[name], folder / name, about) for name in names]
     return [each | {"folder": f"exports/{each['target']}"} for each in done]
+
+
+def _forget_selections(context: Context) -> None:
+    """Remove what `select` drew from an earlier state of the run where values are hidden now: it may hold them in clear."""
+    if not hiding(context.recipe):
+        return
+    drawn = [path for path in context.folder.path.glob("train-*.jsonl") if path.stem.removeprefix("train-").isdecimal()]
+    lines = set((context.folder.path / "train.jsonl").read_bytes().splitlines()) if drawn else set()
+    for path in drawn:
+        if not lines.issuperset(path.read_bytes().splitlines()):
+            path.unlink()
 
 
 def _close_gate(context: Context, summary: dict[str, Any]) -> None:

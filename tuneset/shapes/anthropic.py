@@ -31,13 +31,8 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     >>> list(problems({"messages": [{"role": "system", "content": "s"}]}, TARGETS["anthropic"]))
     [('unknown-role', "message 1 has the role 'system'")]
     """
-    turns = raw.get("messages")
-    if not isinstance(turns, list):
-        yield "no-messages", "there are no messages" if turns is None else f"messages is {one.kind(turns)}, not a list"
-        return
-    for place, turn in enumerate(turns, 1):
-        yield from _turn_problems(f"message {place}", turn)
-    if said := blocks.alternation([turn.get("role") for turn in turns if isinstance(turn, dict)]):
+    yield from one.turns(raw, "messages", blocks.ROLES, _said)
+    if said := blocks.alternation(raw):
         yield "same-role-twice", said
     if not isinstance(raw.get("system", ""), str):
         yield "content-not-text", f"system is {one.kind(raw['system'])}, not a text"
@@ -58,12 +53,7 @@ def _is_tool(tool: Any) -> bool:
     )
 
 
-def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
-    if not isinstance(turn, dict):
-        yield "message-not-an-object", f"{where} is {one.kind(turn)}, not an object"
-        return
-    if turn.get("role") not in ("user", "assistant"):
-        yield "unknown-role", f"{where} has {'the role ' + one.short(turn['role']) if 'role' in turn else 'no role'}"
+def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
     content = turn.get("content")
     if not isinstance(content, str | list):
         yield "missing-content", f"{where} has {one.kind(content)} for content"
@@ -91,8 +81,7 @@ def read(raw: one.Row, target: Target) -> one.Row:
     del target
     system = [{"role": "system", "content": raw["system"]}] if raw.get("system") else []
     messages = [message for turn in raw["messages"] for message in blocks.messages(turn["role"], _parts(turn))]
-    tools = [{"type": "function", "function": _function(tool)} for tool in raw.get("tools") or []]
-    return {"messages": [*system, *messages]} | ({"tools": tools} if tools else {})
+    return {"messages": [*system, *messages]} | one.functions([_function(tool) for tool in raw.get("tools") or []])
 
 
 def _parts(turn: dict[str, Any]) -> blocks.Parts:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Block = dict[str, Any]
+ROLES = ("user", "assistant")
 
 
 class Writing(NamedTuple):
@@ -83,8 +84,10 @@ def call(made: str, name: str, arguments: Any) -> dict[str, Any]:
     return {"id": made, "type": "function", "function": {"name": name, "arguments": one.dumps(arguments)}}
 
 
-def alternation(roles: list[Any]) -> str | None:
-    """Say where user and assistant do not take turns, in words; None where they do."""
+def alternation(raw: one.Row) -> str | None:
+    """Say where user and assistant do not take turns, in words; None where they do, or where there are no turns."""
+    turns = raw.get("messages")
+    roles = [turn.get("role") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
     for place, (role, following) in enumerate(pairwise(roles), 1):
         if role == following:
             return f"messages {place} and {place + 1} are both of the role {role}"

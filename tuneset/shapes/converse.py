@@ -30,14 +30,8 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     """
     if raw.get("schemaVersion") != VERSION:
         yield "wrong-version", f"schemaVersion is {one.short(raw.get('schemaVersion'))}, not {VERSION!r}"
-    turns = raw.get("messages")
-    if not isinstance(turns, list):
-        yield "no-messages", "there are no messages" if turns is None else f"messages is {one.kind(turns)}, not a list"
-        return
-    for place, turn in enumerate(turns, 1):
-        yield from _turn_problems(f"message {place}", turn)
-    roles = [turn.get("role") for turn in turns if isinstance(turn, dict)]
-    if said := blocks.alternation(roles):
+    yield from one.turns(raw, "messages", blocks.ROLES, _said)
+    if said := blocks.alternation(raw):
         yield "same-role-twice", said
     system = raw.get("system")
     if system is not None and not _is_system(system):
@@ -49,12 +43,7 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     del target
 
 
-def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
-    if not isinstance(turn, dict):
-        yield "message-not-an-object", f"{where} is {one.kind(turn)}, not an object"
-        return
-    if turn.get("role") not in ("user", "assistant"):
-        yield "unknown-role", f"{where} has {'the role ' + one.short(turn['role']) if 'role' in turn else 'no role'}"
+def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
     content = turn.get("content")
     if not isinstance(content, list):
         rule = "missing-content" if content is None else "content-not-text"
@@ -87,8 +76,7 @@ def read(raw: one.Row, target: Target) -> one.Row:
     del target
     system = [{"role": "system", "content": block["text"]} for block in raw.get("system") or []]
     messages = [message for turn in raw["messages"] for message in blocks.messages(turn["role"], _parts(turn))]
-    tools = [{"type": "function", "function": each} for each in _declared(raw.get("toolConfig") or {"tools": []}) or []]
-    return {"messages": [*system, *messages]} | ({"tools": tools} if tools else {})
+    return {"messages": [*system, *messages]} | one.functions(_declared(raw.get("toolConfig") or {"tools": []}) or [])
 
 
 def _parts(turn: dict[str, Any]) -> blocks.Parts:

@@ -28,12 +28,7 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     >>> list(problems({"contents": [{"role": "assistant", "parts": [{"text": "a"}]}]}, TARGETS["gemini"]))
     [('unknown-role', "message 1 has the role 'assistant'")]
     """
-    turns = raw.get("contents")
-    if not isinstance(turns, list):
-        yield "no-messages", "there are no contents" if turns is None else f"contents is {one.kind(turns)}, not a list"
-        return
-    for place, turn in enumerate(turns, 1):
-        yield from _turn_problems(f"message {place}", turn)
+    yield from one.turns(raw, "contents", _ROLES, _said)
     if "systemInstruction" in raw and not _is_texts(raw["systemInstruction"]):
         yield "content-not-text", "systemInstruction is not an object with parts of text"
     if raw.get("tools") is not None and _declared(raw["tools"]) is None:
@@ -43,12 +38,7 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     del target
 
 
-def _turn_problems(where: str, turn: Any) -> Iterator[one.Said]:
-    if not isinstance(turn, dict):
-        yield "message-not-an-object", f"{where} is {one.kind(turn)}, not an object"
-        return
-    if turn.get("role") not in (*_ROLES,):  # it may be anything, a list too
-        yield "unknown-role", f"{where} has {'the role ' + one.short(turn['role']) if 'role' in turn else 'no role'}"
+def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
     parts = turn.get("parts")
     if not isinstance(parts, list) or not parts:
         yield "missing-content", f"{where} has {one.kind(parts) if parts is not None else 'nothing'} for parts"
@@ -88,9 +78,7 @@ def read(raw: one.Row, target: Target) -> one.Row:
         elif said:
             messages.append({"role": _ROLES[turn["role"]], "content": _content(said)})
     tools = _declared(raw["tools"]) if raw.get("tools") else None
-    return {"messages": messages} | (
-        {"tools": [{"type": "function", "function": _lowered(each)} for each in tools]} if tools else {}
-    )
+    return {"messages": messages} | one.functions([_lowered(each) for each in tools or []])
 
 
 def write(row: one.Row, target: Target) -> one.Row:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from tuneset.targets.table import Target
 
@@ -46,6 +46,28 @@ class Shape(Protocol):
 
     def write(self, row: Row, target: Target) -> Row:
         """Bring the one row to this shape."""
+
+
+def turns(raw: Row, key: str, roles: Collection[str], said: Callable[[str, Message], Iterator[Said]]) -> Iterator[Said]:
+    """Judge the list of turns that a row keeps under `key`: that it is one, who speaks, and by `said` what is in each."""
+    listed_turns = raw.get(key)
+    if not isinstance(listed_turns, list):
+        what = f"{key} is {kind(listed_turns)}, not a list"
+        yield "no-messages", f"there are no {key}" if listed_turns is None else what
+        return
+    for place, turn in enumerate(listed_turns, 1):
+        where = f"message {place}"
+        if not isinstance(turn, dict):
+            yield "message-not-an-object", f"{where} is {kind(turn)}, not an object"
+            continue
+        if turn.get("role") not in [*roles]:  # it may be anything, a list too
+            yield "unknown-role", f"{where} has {'the role ' + short(turn['role']) if 'role' in turn else 'no role'}"
+        yield from said(where, turn)
+
+
+def functions(declared: Collection[Any]) -> Row:
+    """Write declared functions as the tools of a row; a row without any has no tools."""
+    return {"tools": [{"type": "function", "function": each} for each in declared]} if declared else {}
 
 
 def words(content: Any) -> str | None:

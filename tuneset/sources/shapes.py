@@ -113,27 +113,25 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     if isinstance(turns, str):
         return _Row(None, None, None, extra, turns, tools=False)
     if shape.kind == "chat" and not names:
-        turns, used = _told_apart(turns, cells)
-        kept = {key: value for key, value in kept.items() if key not in used}
-        extra = orjson.dumps(kept).decode() if kept else "{}"
+        if kind := _whose(turns, cells):
+            beside = {key: value for key, value in kept.items() if key not in _USED[kind]}
+            row = _shaped(cells, Shape(kind, shape.keys), beside)
+            if row.why is None:
+                return row
+        turns = chat.read({"messages": turns}, TARGETS["trl"])["messages"]  # whose arguments are objects
     tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
     text, label = model.turns_say(turns)
     return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools, renamed=names is not None)
 
 
-def _told_apart(turns: list[Message], cells: Cells) -> tuple[list[Message], set[str]]:
-    """Take what other shapes with messages keep beside them: Anthropic's system, the answer that a grader reads; TRL's arguments.
-
-    Also returns the columns that this used up.
-    """
-    turns = chat.read({"messages": turns}, TARGETS["trl"])["messages"]
+def _whose(turns: list[Message], cells: Cells) -> str | None:
+    """Tell other shapes with messages from chat: by what they keep beside them, or by blocks that chat does not have."""
+    contents = [turn["content"] for turn in turns if isinstance(turn.get("content"), list)]
+    kinds = {str(block.get("type")) for content in contents for block in content if isinstance(block, dict)}
     roles = [turn.get("role") for turn in turns]
-    if cells.get("system") and not {"system", "developer"} & set(map(str, roles)):
-        return [*_system(cells), *turns], {"system"}
-    if cells.get(graded.ANSWER) and roles and roles[-1] != "assistant":
-        raw = {"messages": turns, graded.ANSWER: _value(cells[graded.ANSWER])}
-        return graded.read(raw, TARGETS["openai-rft"])["messages"], {graded.ANSWER}
-    return turns, set()
+    if kinds & {"tool_use", "tool_result"} or (cells.get("system") and "system" not in roles):
+        return "anthropic"
+    return "graded" if cells.get(graded.ANSWER) and roles and roles[-1] != "assistant" else None
 
 
 def _shaped(cells: Cells, shape: Shape, kept: dict[str, Any]) -> _Row:
@@ -226,7 +224,14 @@ def _answer(said: str | None) -> list[Message]:
 
 
 # Shapes that are read as the check of finished files reads them, and the target by whose rules.
-_BY_SHAPE = {"converse": "bedrock-nova", "gemini": "gemini", "preference": "openai-dpo", "chosen": "trl-preference"}
+_BY_SHAPE = {
+    "converse": "bedrock-nova",
+    "gemini": "gemini",
+    "preference": "openai-dpo",
+    "chosen": "trl-preference",
+    "anthropic": "anthropic",
+    "graded": "openai-rft",
+}
 _TURNS = {"chat": _chat, "sharegpt": _sharegpt, "alpaca": _alpaca, "prompt-completion": _pair}
 _USED = {
     "chat": (),
@@ -237,4 +242,6 @@ _USED = {
     "gemini": ("systemInstruction", "tools"),
     "preference": ("non_preferred_output",),
     "chosen": ("tools",),
+    "anthropic": ("system", "tools"),
+    "graded": (graded.ANSWER,),
 }

@@ -23,9 +23,10 @@ def beside(target: Target, about: About, files: Files, folder: Path, examples: p
     makers: dict[str, Callable[[], str]] = {
         "dataset_info.json": lambda: _dataset_info(about, files, folder),
         "axolotl.yaml": lambda: _axolotl(files),
-        "README.md": lambda: card.card(about, files, card.facts(examples)),
-        "croissant.json": lambda: card.croissant(about, files, card.facts(examples)),
+        "README.md": lambda: card.card(about, files, known),
+        "croissant.json": lambda: card.croissant(about, files, known),
     }
+    known = card.facts(examples) if "README.md" in target.files else {}
     return {name: makers[name]() for name in target.files}
 
 

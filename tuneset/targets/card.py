@@ -50,9 +50,7 @@ def card(about: About, files: Files, known: Mapping[str, Any]) -> str:
         "  data_files:",
         *(line for name in files for line in (f"  - split: {name.partition('.')[0]}", f"    path: {name}")),
         *_list("language", known["languages"]),
-        *_list(
-            "license", [known["licences"][0] if len(known["licences"]) == 1 else "other"] if known["licences"] else []
-        ),
+        *_list("license", _licence(known["licences"])),
         f"size_categories:\n- {_size(rows)}",
         f"task_categories:\n- {'text-classification' if about.labels else 'text-generation'}",
         "---",

@@ -70,27 +70,28 @@ def written(examples: pl.DataFrame, target: Target, system: str | None = None) -
 
 def _alike(put: pl.Series, target: Target) -> tuple[pl.Series, pl.DataFrame]:
     """Leave out the fewer rows of two kinds that a target does not take together, such as rows with calls and rows without."""
+    lines = enumerate(put.to_list()) if target.alike else ()
+    held = {number: has(json.loads(line)) for number, line in lines if line is not None}
     apart: list[tuple[int, str, str]] = []
-    for kind in target.alike if put.is_not_null().any() else ():
-        held = [
-            (number, kind in has(json.loads(line))) for number, line in enumerate(put.to_list()) if line is not None
-        ]
-        having = sum(has_it for _, has_it in held)
-        if not 0 < having < len(held):
+    for kind in target.alike:
+        having = {number for number, kinds in held.items() if kind in kinds}
+        if not 0 < len(having) < len(held):
             continue
-        fewer = 2 * having <= len(held)
-        say = f"{having:,} of {len(held):,} rows have {kind}, and the target takes all or none: the fewer are left out"
-        apart += [(number, "mixed-keys", say) for number, has_it in held if has_it == fewer]
-        put = put.clone().scatter([number for number, _, _ in apart], None)
-    return put, pl.DataFrame(apart, schema=SAID, orient="row")
+        count = f"{len(having):,} of {len(held):,} rows have {kind}"
+        fewer = having if 2 * len(having) <= len(held) else held.keys() - having
+        says = f"{count}, and the target takes all or none: the fewer are left out"
+        apart += [(number, "mixed-keys", says) for number in sorted(fewer)]
+        held = {number: kinds for number, kinds in held.items() if number not in fewer}
+    gone = [number for number, _, _ in apart]
+    return put.clone().scatter(gone, None) if gone else put, pl.DataFrame(apart, schema=SAID, orient="row")
 
 
 def _without_system(target: Target, canonical: pl.Series) -> Target:
     """Take the system turn from a target that wants it in every row or in none, where some rows have none."""
     if "system" not in target.alike:
         return target
-    has = canonical.drop_nulls().str.starts_with('{"messages": [{"role": "system"')
-    return replace(target, roles=target.roles - {"system"}) if has.any() and not has.all() else target
+    with_it = canonical.drop_nulls().str.starts_with('{"messages": [{"role": "system"')
+    return replace(target, roles=target.roles - {"system"}) if with_it.any() and not with_it.all() else target
 
 
 def _as_it_is(target: Target) -> bool:

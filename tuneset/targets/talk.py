@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 TOOL_ROLES = ("tool", "function")
 CALLS = {"tool_calls", "function_call"}
 NEXT = {None: ("system", "user"), "system": ("user",), "user": ("assistant",), "assistant": ("user",)}
-FEW_TURNS = {None: ("system", "user"), "system": ("user",), "user": ("assistant",), "assistant": ()}
 
 
 def ordinary(row: Any) -> bool:
