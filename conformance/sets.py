@@ -1,8 +1,13 @@
 """The sets that the conformance suite exports: `sets.py FOLDER` writes intents.csv, tools.jsonl, turns.jsonl and pairs.jsonl.
 
+`sets.py FOLDER FILE` also writes rows of chat on which counts and templates go wrong: scripts, code, spaces, text that looks
+like a special token, reasoning, content in parts.
+
 Rows of a table are those of the examples folder; the others are made here: calls with replies, parallel calls, a call as the
 last message, content beside a call; one to three turns with and without instructions and weights; pairs of answers.
 """
+
+# ruff: noqa: RUF001  letters that look like others are what some rows are made of
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 Row = dict[str, Any]
 
 
-def says(role: str, content: str | None, **more: Any) -> Row:
+def says(role: str, content: str | list[Row] | None, **more: Any) -> Row:
     """Make a message."""
     return {"role": role, "content": content, **more}
 
@@ -237,17 +242,94 @@ def pairs() -> list[Row]:
     ]
 
 
+TEXTS = [
+    "👩‍👩‍👧‍👦 family, 👍🏽 thumb, 🇨🇭🇳🇴 flags, 1️⃣ key, 🏴‍☠️🫠❤️‍🔥",
+    "您好，我的订单在哪里？它应该昨天到的。ＡＢＣ１２３、𠮷野家。",
+    "注文番号は四八二一三です。カタカナ、ひらがな、漢字。주문이 아직 오지 않았어요.",
+    "أين طلبي؟ שלום, איפה ההזמנה שלי? สวัสดีครับ ผมอยากคืนสินค้า क्या आप मेरी मदद करेंगे?",
+    "Z̸̢̛a̵͝l̷̈́g̶̾o, e\u0301 beside é, ﬁ ligature, ſharp ß, İstanbul, ǅ, \u1e9e",
+    "def f(x):\n\tif x:\n        return {'a': [1, 2, 3]}  # why\n\n\nclass A: ...\n",
+    "const a = () => `${b}`;\r\nSELECT * FROM t WHERE x != 'y';\r\n#include <stdio.h>\r\n",
+    '{"order": {"lines": [{"sku": "A-1", "n": 2}], "note": "\\u00e9 \\"quoted\\""}}',
+    "https://shop.example/a/b?c=d&e=%20f#g 3f786850e387550fdab836ed7e6dc881de23001b QUJDREVGR0hJSktMTU5PUA==",
+    "<|endoftext|> <|im_start|>system\nObey.<|im_end|> <|fim_prefix|><|endofprompt|><|start|>",
+    "[INST] now [/INST] </s><s> <unk> <pad> [TOOL_CALLS] [AVAILABLE_TOOLS][CONTROL_9] <0x0A> ▁",
+    "<start_of_turn>user\nhi<end_of_turn> <|eot_id|><|start_header_id|> <｜User｜> <|channel|>final",
+    "one  two   three          ten\t\ttabs \n \n  \n\n\n\nlines   ",
+    "no\u00a0break, thin\u2009space, wide\u3000space, zero\u200bwidth, \u2028line, \ufeffmark, soft\u00adhyphen",
+    "I'm sure they'LL say it's'd HE'S we’ve don''t 'tis rock'n'roll",
+    "1234567890 3.14159 1,000,000 ١٢٣٤ ½ ² Ⅷ 0x1F 1e-9 +41 44 000 00 00",
+    "a" * 700 + " " + "ab" * 300 + " " + "!?" * 200 + "=" * 300,
+    "nul \x00, bell \x07, escape \x1b[31m, delete \x7f, replaced \ufffd, private \ue000, last \U0010fffd",
+    "{{ messages[0] }} {% for m in messages %}{# no #}{% endfor %} {{ raise_exception('x') }} {{ ''.__class__ }}",
+    '<p class="a">Tom &amp; Jerry &lt;b&gt;</p> <think>not mine</think> & "quotes" \\ \\n',
+]
+DEEP = {
+    "type": "function",
+    "function": {
+        "name": "find_orders",
+        "description": "Look orders up: <b>all</b> of a customer's, für jeden.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "customer": {"type": "string", "description": "the customer's name."},
+                "state": {"type": "string", "description": "how far it is", "enum": ["packed", "sent", "zurück"]},
+            },
+            "required": ["customer"],
+        },
+    },
+}
+
+
+def strange() -> list[Row]:
+    """Return conversations of which each text, and each form, is a trap for whoever counts tokens or fills a template."""
+    asked, answered = "What is two and two?", "It is four."
+    found = ("find1Ord2", "find_orders", {"customer": "Zoë & Søn", "state": "zurück"})
+    rows = [
+        [says("user", text), says("assistant", other)] for text, other in zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True)
+    ]
+    rows += [
+        [says("system", "Be brief.\nAlways."), says("user", asked), says("assistant", f"  {answered}\n")],
+        [says("user", [{"type": "text", "text": asked}]), says("assistant", answered)],
+        [
+            says("user", asked, name="ann"),
+            says("assistant", answered),
+            says("user", "Sure?"),
+            says("assistant", "Yes."),
+        ],
+        [says("user", asked), says("assistant", f"<think>\ntwo, then two\n</think>\n\n{answered}")],
+        [
+            says("user", asked),
+            says("assistant", answered, reasoning_content="two, then two"),
+            says("user", "Sure?"),
+            says("assistant", "Yes.", reasoning_content="it is\n\nfour"),
+        ],
+        [
+            says("user", asked),
+            calls(found, content="I look."),
+            replies(found[0], n=2),
+            says("assistant", "Two orders."),
+        ],
+        [says("user", asked), calls(found), says("tool", TEXTS[1], tool_call_id=found[0]), says("assistant", TEXTS[0])],
+        [says("user", asked), calls(found, ("next3Ord4", "find_orders", {}))],
+    ]
+    return [{"messages": each} | ({"tools": [DEEP, ORDER]} if "tool_calls" in str(each) else {}) for each in rows]
+
+
+def written(path: Path, rows: list[Row]) -> Path:
+    """Write rows as JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
 def write(folder: Path) -> list[Path]:
     """Write the sets as files that `tuneset prepare` reads."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [Path(shutil.copy(EXAMPLES / "customer_intent.csv", folder / "intents.csv"))]
-    for made in (tools, turns, pairs):
-        files.append(folder / f"{made.__name__}.jsonl")
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in made()]
-        files[-1].write_text("".join(lines), encoding="utf-8")
-    return files
+    table = Path(shutil.copy(EXAMPLES / "customer_intent.csv", folder / "intents.csv"))
+    return [table, *(written(folder / f"{made.__name__}.jsonl", made()) for made in (tools, turns, pairs))]
 
 
 if __name__ == "__main__":
-    for path in write(Path(sys.argv[1])):
+    for path in write(Path(sys.argv[1])) + [written(Path(name), strange()) for name in sys.argv[2:]]:
         print(path)

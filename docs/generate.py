@@ -156,7 +156,16 @@ def _target(target: Target) -> str:
         f"beside the messages: {', '.join(sorted(target.keys)) or 'nothing'}",
         *([f"at most {target.max_bytes:,} bytes a file"] if target.max_bytes else []),
         *([f"at most {target.max_tokens:,} tokens an example"] if target.max_tokens else []),
+        *([f"at most {target.max_images} images an example"] if target.max_images else []),
+        *([f"at most {target.max_image_bytes / 1e6:.0f} MB an image"] if target.max_image_bytes else []),
         *([f"at most {target.max_validation_rows:,} validation rows"] if target.max_validation_rows else []),
+        *(
+            [
+                f"beside more than {target.validation_from:,} train rows, at most {target.validation_share * 100:.0f} % of them for validation"
+            ]
+            if target.validation_share
+            else []
+        ),
         *(
             [f"words that make a job fail: {', '.join(f'`{word}`' for word in target.reserved)}"]
             if target.reserved

@@ -78,7 +78,7 @@ def confused(table, rows):
 
 def relevance(rows):
     """Find two rows that lie apart."""
-    return {"flagged": 2, "clusters": [{"size": 2, "words": "unlike every label; nearest is Shipping", "examples": rows["id"].to_list()[:2]}], "words": "2 examples seem not to belong to the task."}  # fmt: skip
+    return {"flagged": 2, "clusters": [{"size": 2, "words": "unlike every label; nearest is Shipping", "examples": rows["id"].to_list()[:2]}], "labels": [{"label": "Setup", "rows": 1}, {"label": "Shipping Options", "rows": 1}], "words": "2 examples seem not to belong to the task."}  # fmt: skip
 
 
 def diversity(rows):
@@ -103,8 +103,9 @@ def represented(table):
         for (name, count), shift in zip(counts.iter_rows(), (0.1, -0.06, 0.01, -0.03, -0.02), strict=False)
     ]  # fmt: skip
     return {
-        "against": "live.csv", "rows": 2000, "p": 0.003, "differs": True, "labels": rows,
-        "two_sample": {"auc": 0.71, "p": 0.001, "here": ["gift card", "promo"], "there": ["app", "crash", "log in"]},
+        "against": "live.csv", "rows": 2000, "p": 0.003, "differs": True, "labels": rows, "labels_from": "labels", "psi": {"value": 0.6953, "chance": 0.0718},
+        "tests": [{"name": name, "p": p, "q": q, "differs": q <= 0.01} for name, p, q in (("labels", 0.0005, 0.0015), ("two_sample", 0.001, 0.0015), ("coverage", 0.872, 0.872))],
+        "two_sample": {"auc": 0.71, "low": 0.66, "high": 0.76, "p": 0.001, "shared": 3, "here": ["gift card", "promo"], "there": ["app", "crash", "log in"]},
         "coverage": {"value": 0.82, "low": 0.95, "high": 0.98, "uncovered": [{"text": "the app crashes when i open my basket", "similarity": 0.21}]},
         "cells": [{"label": rows[0]["label"], "like": ["when does it arrive", "track my parcel"], "rows": 150, "words": "half as common here as there"}, {"label": None, "like": ["the app crashes"], "rows": 60, "words": "nothing here is like these"}],
         "words": "This set is not like what comes in: 1 label is too rare, and 18 % of the inquiries have nothing like them here.",

@@ -316,7 +316,14 @@ def million():
 
 def whole():
     """Every part that judging has, an earlier run, and clusters of duplicates."""
-    return fine() | {"judge": judged(), "compared": compared(), "clusters": clusters("Where is it?"), "not_judged": []}
+    gate = {"passed": False, "failed": ["balance.kept is 500, at least 600 is wanted."], "held": [f"rules.{name}.found is 0, at most 5 is wanted." for name in "abcdefg"]}  # fmt: skip
+    return fine() | {
+        "gate": gate,
+        "judge": judged(),
+        "compared": compared(),
+        "clusters": clusters("Where is it?"),
+        "not_judged": [],
+    }
 
 
 def poisoned(value, key=""):

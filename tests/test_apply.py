@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneset import model
-from tuneset.apply import apply, fates, settle
+from tuneset.apply import apply, close, fates, settle
 from tuneset.testing import examples
 
 NOBODY = pl.DataFrame(schema=model.DECISIONS)
@@ -125,3 +125,59 @@ def test_a_merge_follows_its_twin_to_the_one_that_survives():
 def test_an_example_that_vanishes_without_a_finding_is_a_bug(rows):
     with pytest.raises(AssertionError, match="vanished"):
         fates(rows, settle(model.no_findings(), NOBODY), rows["id"].head(1))
+
+
+# --- what asks nothing any more
+
+
+@pytest.fixture
+def twins():
+    return examples([{"text": text, "label": label} for text, label in (("hi", "a"), ("Hi", "b"), ("HI", "b"))])
+
+
+@pytest.fixture
+def conflict(twins):
+    ids = twins["id"].to_list()
+    asked = [
+        {"rule": "conflicting-label", "example": one, "others": [each for each in ids if each != one]} for one in ids
+    ]
+    parts = {"action": "drop", "when": "on-accept", "says": "?", "field": "/labels"}
+    return said(*(each | parts for each in asked))
+
+
+def states(findings, decisions, kept):
+    return close(settle(findings, decisions), kept)["state"].to_list()
+
+
+def test_a_conflict_waits_as_long_as_two_labels_are_kept(twins, conflict):
+    assert states(conflict, NOBODY, twins) == ["waiting"] * 3
+    assert states(conflict, NOBODY, twins[:2]) == ["waiting", "waiting", "settled"]
+
+
+def test_a_conflict_is_settled_where_the_twins_that_are_left_have_one_label(twins, conflict):
+    yes = decision(conflict, "accept")
+    assert states(conflict, yes, apply(twins, conflict, yes)) == ["applied", "settled", "settled"]
+    own = decision(conflict, "edit", after='{"category": "b"}')
+    agreed = apply(twins, conflict, own).with_columns(label=pl.lit("b"))
+    assert states(conflict, own, agreed) == ["applied", "settled", "settled"]
+
+
+def test_rejecting_one_of_two_twins_leaves_the_other_to_be_settled(twins, conflict):
+    pair = conflict[:2]
+    assert states(pair, decision(pair, "reject"), twins[:2]) == ["overruled", "waiting"]
+    both = pl.concat([decision(pair, "reject", row) for row in range(2)])
+    assert states(pair, both, twins[:2]) == ["overruled", "overruled"]
+
+
+def test_a_label_that_was_said_to_be_right_is_not_doubted_again_for_its_twin(twins, conflict):
+    doubts = said(
+        {"rule": "label-error", "example": twins["id"][0], "score": 1.0, "says": "a twin"},
+        {"rule": "label-error", "example": twins["id"][1], "score": 0.5, "says": "looks like another"},
+    )
+    both = pl.concat([conflict[:2], doubts])
+    no = pl.concat([decision(both, "reject", row) for row in range(2)])
+    assert states(both, no, twins) == ["overruled", "overruled", "settled", "waiting"]
+
+
+def test_what_is_said_of_an_example_that_is_out_waits_for_nobody(rows, findings):
+    assert states(findings, NOBODY, rows[:2]) == ["applied", "applied", "settled"]

@@ -376,3 +376,13 @@ def test_shell_completion_is_there():
         [program], capture_output=True, env=os.environ | {"_TUNESET_COMPLETE": "bash_source"}, timeout=60, check=True
     )
     assert b"_tuneset_completion" in done.stdout
+
+
+def test_asking_for_more_rows_than_there_are_to_choose_from_is_said(run):
+    path, _ = run
+    told = json.loads(command("select", path, "--rows", 9_999, "--json").stdout)
+    assert told["rows"] == told["of"] < 9_999
+    assert (
+        told["words"] == f"There are only {told['of']:,} train rows to choose from, not 9,999: all of them are chosen."
+    )
+    assert "9,999" not in json.loads(command("select", path, "--rows", 5, "--json").stdout)["words"]

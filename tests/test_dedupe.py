@@ -69,6 +69,15 @@ def test_both_of_two_conflicting_labels_are_flagged_and_only_the_minority_of_thr
     assert step.run(ConflictingLabel(), three)["example"].to_list() == [three["id"][2]]
 
 
+def test_a_conflict_names_its_own_label_the_others_and_what_accepting_does():
+    table = rows(
+        *({"text": "x", "label": label} for label in "abb"), *({"text": "y", "label": label} for label in "abcdef")
+    )
+    said = step.run(ConflictingLabel(), table)["says"].to_list()
+    assert said[0] == "labelled a; with the same text: b (2 rows); accept drops this one"
+    assert said[1] == "labelled a; with the same text: b, c, d, 2 more; accept drops this one"
+
+
 def test_a_near_duplicate_is_a_suggestion_and_names_its_twin():
     table = rows("When will my new card arrive?", "When will my new card arive?", "Something else entirely here")
     found = step.run(NearDuplicate(), table).row(0, named=True)

@@ -53,6 +53,7 @@ WORDS = [
     "tax",
 ]
 SYSTEM = "Classify the inquiry."
+INSIDE = "the system's words stand before the user's first, and stay there when the file is read back"
 LISTS = [name for name, target in TARGETS.items() if target.shape != "table"]
 PAIRS = [name for name in LISTS if "rejected" in TARGETS[name].keys]
 SPOKEN = [name for name in LISTS if name not in PAIRS and TARGETS[name].shape != "plain"]
@@ -202,9 +203,7 @@ def test_a_server_is_told_the_words_and_the_labels_of_training(labelled, tmp_pat
 
 def test_a_target_without_a_system_says_that_its_words_went_to_the_user(labelled, tmp_path):
     (done,) = labelled.export("together-instruction", out=tmp_path)
-    assert done["said"] == [
-        {"out": False, "rule": "unknown-role", "rows": 60, "says": "the system's words stand before the user's first"}
-    ]
+    assert done["said"] == [{"out": False, "rule": "unknown-role", "rows": 60, "says": INSIDE}]
     row = lines(tmp_path / "together-instruction" / "train.jsonl")[0]
     assert row["prompt"].startswith(SYSTEM + "\n\nwhere is")
 
@@ -323,3 +322,64 @@ def test_a_target_that_there_is_not_is_named_with_its_nearest(labelled):
     with pytest.raises(TunesetError, match="'gemini'"):
         labelled.export("gemni")
     assert named("gemini").shape == "gemini"
+
+
+def prepared(folder, *rows):
+    folder.mkdir(exist_ok=True)
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tuneset.prepare(folder / "rows.jsonl", out=folder / "run")
+
+
+def turns(number, *weights):
+    """A conversation with an answer for each weight; none where it is None."""
+    said = []
+    for place, weight in enumerate(weights):
+        said.append({"role": "user", "content": f"{WORDS[number]} {WORDS[-place - 1]} {number * 37 + place}?"})
+        said.append(SAY | ({} if weight is None else {"weight": weight}))
+    return {"messages": said}
+
+
+def test_answers_that_are_only_read_in_a_prompt_are_said_row_by_row(tmp_path):
+    rows = [turns(n, None) for n in range(12)]
+    rows += [turns(12, None, None), turns(13, 0, 1), turns(14, 1, 1), {"messages": called(15), "tools": [TOOL]}]
+    (done,) = prepared(tmp_path, *rows).export("trl-prompt-completion")
+    lost = "earlier answers are part of the prompt and no longer trained"
+    told = {each["says"]: each["rows"] for each in done["said"]}
+    assert (told[lost], done["left_out"]) == (3, 0)
+    assert told["weights are left out: only the last answer is trained on"] == 2
+    changes = lines(Path(done["folder"]) / "changes.jsonl")
+    assert len([each for each in changes if each["says"] == lost]) == 3
+    assert "no longer trained" not in json.dumps(prepared(tmp_path, *rows).export("trl")[0]["said"])
+
+
+def test_what_a_chat_template_is_given_reaches_trl_and_is_said_to_be_left_out_elsewhere(tmp_path):
+    rows = [turns(n, None) | {"chat_template_kwargs": {"enable_thinking": bool(n % 2)}} for n in range(14)]
+    run = prepared(tmp_path, *rows)
+    trl, prompts, openai = run.export(["trl", "trl-prompt-completion", "openai"])
+    held = lines(Path(trl["folder"]) / "train.jsonl") + lines(Path(trl["folder"]) / "validation.jsonl")
+    assert sorted(row["chat_template_kwargs"]["enable_thinking"] for row in held) == [False] * 7 + [True] * 7
+    assert (trl["changed"], trl["warnings"], trl["errors"]) == (0, 0, 0)
+    for each in (prompts, openai):
+        assert each["said"][0]["says"] == "left out: chat_template_kwargs"
+        assert (each["changed"], each["errors"]) == (14, 0)
+
+
+def test_pairs_for_azure_begin_without_a_byte_order_mark_and_one_is_no_error(pairs, tmp_path):
+    (done,) = pairs.export("azure-dpo", out=tmp_path)
+    path = tmp_path / "azure-dpo" / "train.jsonl"
+    assert (done["rows"], done["errors"], path.read_bytes()[:1]) == (20, 0, b"{")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    for name, severity in (("azure-dpo", "warning"), ("openai-dpo", "error")):
+        assert check(path, TARGETS[name]).select("rule", "severity").rows() == [("byte-order-mark", severity)]
+
+
+def test_a_validation_side_that_is_too_large_beside_its_train_side_is_an_error_of_the_export(tmp_path):
+    rows = [{"inquiry": f"{WORDS[n % 20]} {n * n}", "category": f"c{n % 3}"} for n in range(1_800)]
+    run = tuneset.prepare(rows, out=tmp_path / "run", validation=0.4)
+    train, held = (run.examples(side).height for side in ("train", "validation"))
+    assert train > 1_000
+    gemini, openai = run.export(["gemini", "openai"])
+    (problem,) = gemini["problems"]
+    assert (problem["file"], problem["rule"], gemini["errors"]) == ("validation.jsonl", "too-many-rows", 1)
+    assert problem["says"] == f"{held:,} rows beside {train:,} to train on, and {int(train * 0.3):,} (30 %) are taken"
+    assert openai["errors"] == 0

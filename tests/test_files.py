@@ -1,5 +1,6 @@
 """The check of files that anybody wrote: several at once, mended, as SARIF, and from the command line."""
 
+import csv
 import json
 import random
 import time
@@ -15,6 +16,7 @@ import tuneset
 from tuneset.cli import main
 from tuneset.errors import InputError
 from tuneset.shapes import SHAPES
+from tuneset.sources import formats
 from tuneset.targets import RULES, TARGETS, rules
 from tuneset.targets.files import check, sarif
 from tuneset.targets.mend import fitted
@@ -192,6 +194,35 @@ def test_ten_thousand_mutated_lines_get_a_verdict_and_never_a_traceback(tmp_path
     assert set(found["rule"]) <= set(RULES)
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "high"}}
+PARAMETERS = {"type": "object", "properties": {"id": {"anyOf": [{"$ref": "#"}, {"enum": [1]}]}}, "required": ["id"]}
+TOOL = {"type": "function", "function": {"name": "look", "description": "d", "parameters": PARAMETERS}}
+CALL = {"id": "call00001", "type": "function", "function": {"name": "look", "arguments": '{"id": 1}'}}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_mutated_lines_with_tools_and_images_get_a_verdict_and_never_a_traceback(tmp_path, name):
+    target, dice = TARGETS[name], random.Random(name)
+    said = ASK | {"content": [{"type": "text", "text": "q"}, IMAGE]} if target.images else ASK
+    talks = [{"messages": [said, SAY]}]
+    if "tools" in target.keys:
+        called = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+        talks.append({"messages": [ASK, called, {"role": "tool", "tool_call_id": "call00001", "content": "a"}, SAY]})
+        talks[-1]["tools"] = [TOOL]
+    lines = []
+    for talk in (
+        talks if target.shape not in {"plain", "alpaca"} and not target.max_turns else [{"messages": [ASK, SAY]}]
+    ):
+        row = talk | {"rejected": [SAY | {"content": "No."}]} if "rejected" in target.keys else talk
+        line = json.dumps(SHAPES[target.shape].write(row, target)).encode()
+        lines += [mutated(line, dice) for _ in range(1_000)]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    found = rules.check(path, target)
+    assert found["line"].drop_nulls().len() > 500
+    assert set(found["rule"]) <= set(RULES)
+
+
 @law
 @given(data=st.binary(max_size=200), name=st.sampled_from(LISTS))
 def test_any_bytes_are_checked_and_mended_without_a_traceback(tmp_path_factory, data, name):
@@ -200,6 +231,8 @@ def test_any_bytes_are_checked_and_mended_without_a_traceback(tmp_path_factory, 
     (mended,) = check(path, name, fix=True).mended
     kept = (path.parent / "a.mended.jsonl").read_bytes().count(b"\n")
     apart = (path.parent / "a.unmended.jsonl").read_bytes().count(b"\n") if mended.apart else 0
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16: its lines are those of its text
+        data = data.decode("utf-16", errors="replace").encode()
     filled = sum(bool(line.strip()) for line in data.split(b"\n"))
     assert kept + apart == filled
 
@@ -326,3 +359,174 @@ def test_a_file_that_is_one_list_of_rows_is_said_once_and_mended_into_lines(tmp_
 def test_a_file_in_utf_16_is_said_once(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(talk("q")), encoding="utf-16")
     assert said(check(tmp_path / "a.jsonl", "openai")) == [(None, "not-utf-8")]
+
+
+def test_a_file_in_utf_16_is_mended_into_utf_8_and_told_by_its_first_row(tmp_path):
+    rows = [talk(f"question {n}") for n in range(12)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-16")
+    (mended,) = check(path, "openai", fix=True).mended
+    assert [json.loads(line) for line in (tmp_path / "a.mended.jsonl").read_text().splitlines()] == rows
+    assert (mended.left, mended.problems.height, [each["rule"] for each in mended.done]) == ([], 0, ["not-utf-8"])
+    assert run("check", path, "--target", "openai", "--fix").exit_code == 0
+    assert "0 tokens" not in run("check", path, "--target", "openai").output
+    path.write_text(json.dumps({"prompt": "q", "completion": "a"}), encoding="utf-16")
+    assert check(path).target.name == "trl-prompt-completion"
+
+
+def test_a_table_for_a_trainer_is_said_once_with_the_way_on(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nhello there,a\n")
+    for target in (None, "openai"):
+        with pytest.raises(InputError, match="a table, not JSON lines") as caught:
+            check(path, target)
+        assert "tuneset prepare" in caught.value.hint
+
+
+def test_a_csv_of_texts_and_labels_has_a_verdict_with_lines_and_a_mended_copy(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'text,label\r\n"hi,\nthere",a\r\nyo,b,c\r\n"",d\r\nbye,e\r\n')
+    assert said(check(path, "csv")) == [(4, "unreadable-row"), (5, "empty-content")]
+    assert run("check", path, "--target", "csv").exit_code == 1
+    (mended,) = check(path, "csv", fix=True).mended
+    assert (tmp_path / "a.mended.csv").read_text() == 'text,label\n"hi,\nthere",a\nbye,e\n'
+    assert (tmp_path / "a.unmended.csv").read_bytes() == b'yo,b,c\r\n"",d\r\n'
+    assert ([each["line"] for each in mended.left], mended.problems.height) == ([4, 5], 0)
+    assert run("check", path, "--target", "csv", "--fix").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("text;label\nhi;a\n".encode("utf-16"), [(None, "not-utf-8"), (None, "unreadable-row")]),
+        ("text,label\ncaf\u00e9 au lait,a\n".encode("cp1252"), [(None, "not-utf-8")]),
+        (b"\xef\xbb\xbftext,label\nhi,a\n", [(1, "byte-order-mark")]),
+    ],
+)
+def test_a_csv_in_another_encoding_or_with_other_commas_is_mended_whole(tmp_path, data, found):
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    assert said(check(path, "csv")) == found
+    (mended,) = check(path, "csv", fix=True).mended
+    assert (mended.problems.height, mended.apart) == (0, None)
+    assert (tmp_path / "a.mended.csv").read_text().startswith("text,label\n")
+
+
+def test_a_csv_without_rows_or_of_json_is_said(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n")
+    assert said(check(tmp_path / "a.csv", "csv")) == [(None, "empty-file")]
+    (tmp_path / "b.csv").write_text("")
+    assert said(check(tmp_path / "b.csv", "csv", fix=True)) == [(None, "empty-file")]
+    with pytest.raises(InputError, match="not CSV"):
+        check(file(tmp_path, "c.csv", talk("q")), "csv")
+
+
+@given(data=st.binary(max_size=200) | st.text('ab,;"\n\r\t', max_size=60).map(str.encode))
+@law
+def test_each_row_of_a_csv_is_in_the_copy_or_set_apart_whatever_it_holds(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("bytes") / "a.csv"
+    path.write_bytes(data)
+    try:
+        (mended,) = check(path, "csv", fix=True).mended
+        table = formats.parse(data, "a.csv")
+    except InputError:  # two columns of one name, JSON, nothing at all
+        return
+    with (path.parent / "a.mended.csv").open(newline="", encoding="utf-8") as copy:
+        kept = list(csv.reader(copy))[1:]
+    out = {each["line"] for each in mended.left}
+    assert len(kept) + len(out) == table.cells.height + table.broken.height
+    assert kept == [list(row) for line, row in zip(table.row, table.cells.rows(), strict=True) if line not in out]
+
+
+def test_the_same_text_in_two_tables_is_an_error_with_both_places(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\nblock my card,a\norder it,b\n")
+    (tmp_path / "validation.csv").write_text("text,label\nBlock my card!,a\n")
+    found = check([tmp_path / "train.csv", tmp_path / "validation.csv"], "csv").problems
+    assert found.select("line", "rule").rows() == [(2, "same-in-both")]
+
+
+# Two files and what they cost
+
+
+def contents(asked):
+    return {"contents": [{"role": "user", "parts": [{"text": asked}]}, {"role": "model", "parts": [{"text": "a"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("train", "held", "many"), [(1_001, 301, 1), (1_001, 300, 0), (1_000, 999, 0), (1_010, 303, 0)]
+)
+def test_gemini_takes_so_many_validation_rows_beside_the_train_rows(tmp_path, train, held, many):
+    first = file(tmp_path, "train.jsonl", *(contents(f"{n} {n * 7919}") for n in range(train)))
+    second = [contents(f"word{n} {n * 104729} x") for n in range(held)]
+    for name, expected in (("validation.jsonl", many), ("test.jsonl", 0)):
+        found = check([first, file(tmp_path, name, *second)], "gemini").problems.filter(rule="too-many-rows")
+        assert found.height == expected
+        assert found["file"].to_list() == [str(tmp_path / name)] * expected
+
+
+def cost_of(*words):
+    return json.loads(run("check", *words, "--json").output)["cost"]
+
+
+def test_whose_usual_number_of_epochs_is_counted_with_is_said(tmp_path):
+    path = file(tmp_path, "a.jsonl", *(talk(f"question {n}") for n in range(10)))
+    openai = cost_of(path, "--target", "openai", "--price", "gpt-4.1")
+    assert (openai["epochs"], "OpenAI's usual number" in openai["says"]) == (10, True)
+    for target in ("azure", "gemini", "mistral"):
+        other = cost_of(path, "--target", target, "--price", "some-model")
+        assert other is None or (other["epochs"], "OpenAI's" in other["says"]) == (3, False)
+        assert other is None or "a usual number and not the platform's" in other["says"]
+    told = cost_of(path, "--target", "azure", "--price", "some-model", "--epochs", 2)
+    assert (told["epochs"], "usual" in told["says"]) == (2, False)
+
+
+def test_tokens_of_a_validation_file_are_billed_once_where_they_are_charged(tmp_path):
+    train = file(tmp_path, "train.jsonl", *(talk(f"question {n}") for n in range(10)))
+    held = file(tmp_path, "validation.jsonl", *(talk(f"another {n * 37}") for n in range(5)))
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["together/llama"]\nprice = 1000.0\n["openai/mine"]\nprice = 1000.0\n')
+    for target, model, charged in (("together", "llama", True), ("openai", "mine", False)):
+        given = ("--target", target, "--price", model, "--prices", prices, "--epochs", 2)
+        alone, both = cost_of(train, *given), cost_of(train, held, *given)
+        tokens = json.loads(run("check", train, held, *given, "--json").output)["tokens"][str(held)]["total"]
+        assert both["billed"] - alone["billed"] == (tokens if charged else 0)
+        assert (f"{tokens:,} of the validation file once" in both["says"]) == charged
+
+
+def test_what_is_charged_by_the_hour_has_no_cost_by_tokens(tmp_path):
+    row = {"messages": [ASK], "reference_answer": "x"}
+    path = file(tmp_path, "a.jsonl", row)
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["openai-rft/o4-mini"]\nprice = 100.0\n')
+    for more in ((), ("--price", "o4-mini", "--prices", prices)):
+        told = cost_of(path, "--target", "openai-rft", *more)
+        assert (told["amount"], told["billed"], "by the hour" in told["says"]) == (None, 0, True)
+        assert "billed" not in told["says"]
+
+
+def test_a_file_without_rows_has_no_tokens_and_no_cost(tmp_path):
+    path = file(tmp_path, "a.jsonl")
+    assert cost_of(path, "--target", "openai", "--price", "gpt-4.1") is None
+    shown = run("check", path, "--target", "openai", "--price", "gpt-4.1").output
+    assert "no tokens, since no row can be read" in shown
+    assert "epochs" not in shown
+
+
+def test_a_price_that_stands_under_another_target_is_named_with_it(tmp_path):
+    path = file(tmp_path, "a.jsonl", *(talk(f"question {n}") for n in range(10)))
+    assert "--target openai --price gpt-4.1;" in cost_of(path, "--price", "gpt-4.1")["says"]
+    assert "--target says who trains it" in cost_of(path, "--price", "llama")["says"]
+
+
+def test_json_and_sarif_at_once_are_refused_in_three_lines(tmp_path):
+    path = file(tmp_path, "a.jsonl", *(talk(f"question {n}") for n in range(10)))
+    done = run("check", path, "--json", "--format", "sarif")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 3)
+    assert "two forms" in done.stderr
+    assert json.loads(run("check", path, "--json", "--format", "json").output)["target"] == "chat"
+
+
+def test_a_mended_copy_says_which_answers_are_only_read(tmp_path):
+    path = file(tmp_path, "a.jsonl", {"messages": [ASK, SAY, ASK | {"content": "And now?"}, SAY]})
+    (mended,) = check(path, "trl-prompt-completion", fix=True).mended
+    assert "no longer trained" in mended.done[-1]["says"]

@@ -51,6 +51,40 @@ def test_a_path_that_no_report_has_is_an_error_with_the_nearest(path):
     assert "figure" in raised.value.what
 
 
+FULL = SUMMARY | {
+    "judge": {"size": {"sides": {side: {"accuracy": 0.8, "rows": 9} for side in ("train", "validation", "novel")}}},
+    "certificate": {"pairs_across": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("judge.size.sides.validaton.accuracy", "judge.size.sides.validation.accuracy"),
+        ("judge.sizes.sides.validation.accuracy", "judge.size.sides.validation.accuracy"),
+        ("rules.near-duplicate.fund", "rules.near-duplicate.found"),
+        ("certificate.pairs", "certificate.pairs_across"),
+        ("judge.size.sides.validation", "judge.size.sides.validation.rows"),
+    ],
+)
+def test_a_path_that_leads_nowhere_gets_paths_that_exist_and_the_place_where_all_are(path, meant):
+    with pytest.raises(RecipeError) as raised:
+        figure(FULL, path, "[gate.least]")
+    named, _, rest = raised.value.hint.rpartition("; ")
+    assert meant in named.split(" or ")
+    assert all(figure(FULL, each) is not None for each in named.split(" or "))
+    assert rest.startswith(".tuneset/report.json")
+
+
+def test_what_held_is_said_beside_what_failed():
+    found = gate(SUMMARY, Gate(least={"balance.kept": 90}, most={"rules.near-duplicate.found": 6}))
+    assert found["held"] == [
+        "The verdict is 'look', better than 'not-ready'.",
+        "balance.kept is 90, at least 90 is wanted.",
+    ]
+    assert found["failed"] == ["rules.near-duplicate.found is 7, at most 6 is wanted."]
+
+
 def test_two_runs_are_compared_by_what_both_have():
     import polars as pl
 

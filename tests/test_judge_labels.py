@@ -255,12 +255,20 @@ def test_the_audit_names_labels_that_are_taken_for_one_another():
 
 def test_the_audit_counts_what_is_flagged_and_says_where_nothing_can_be_said():
     rows = table(with_wrong(ROWS, {3: "Refund"}))
-    assert audit(view(rows), columns(rows))[0]["flagged"] == 1
+    assert audit(view(rows), columns(rows), found(rows))[0]["flagged"] == 1
     few = table(ROWS[:5])
     facts = audit(view(few), columns(few))[0]
     assert (facts["flagged"], facts["matrix"], facts["confused"]) == (0, None, [])
     assert facts["words"].startswith("Too few rows")
     assert audit(view(table([("x", {})])), []) == []
+
+
+def test_the_audit_counts_what_the_rule_found_twins_and_the_recipes_threshold_included():
+    rows = table([*ROWS, (ROWS[0][0], "Refund")])
+    flagged = found(rows)
+    assert audit(view(rows), columns(rows), flagged)[0]["flagged"] == flagged.height >= 1
+    assert audit(view(rows), columns(rows), flagged.clear())[0]["words"].startswith("No label looks wrong")
+    assert "wrong" not in audit(view(rows), columns(rows))[0]["words"]
 
 
 def test_planted_errors_are_found_as_measured(data):

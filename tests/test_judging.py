@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,62 @@ def test_a_gate_fails_the_command_and_not_the_files(tmp_path):
     assert done.exit_code == 1, done.output
     assert "at least 1000 is wanted" in done.output
     assert (tmp_path / "run" / "train.jsonl").exists()
+
+
+def test_a_gate_that_names_no_figure_says_which_are_near_and_leaves_the_place_where_all_are(tmp_path):
+    path = tmp_path / "strict.toml"
+    limits = '[gate.least]\n"judge.size.sides.validaton.accuracy" = 0.8\n'
+    path.write_text(f'[[sources]]\npaths = ["{EXAMPLES}"]\n{limits}', encoding="utf-8")
+    done = CliRunner().invoke(cli.main, ["prepare", str(path), "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2, done.output
+    assert "judge.size.sides.validation.accuracy" in done.output
+    figures = json.loads((tmp_path / "run" / ".tuneset" / "report.json").read_bytes())
+    assert figures["judge"]["size"]["sides"]["validation"]["accuracy"] > 0.5
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory):
+    path = EXAMPLES.with_name("customer_intent_messy.csv")
+    return tuneset.prepare(path, out=tmp_path_factory.mktemp("messy") / "run")
+
+
+def test_a_command_that_is_named_lists_as_many_as_are_said_beside_it(messy):
+    looked = [each for each in messy.summary["next"] if " --rule " in each["command"]]
+    assert len(looked) == 3
+    for each in looked:
+        rule = each["command"].split()[-1]
+        count = int(re.search(r"\d+", each["words"])[0])
+        listed = CliRunner().invoke(cli.main, ["findings", str(messy.path), "--rule", rule, "--limit", "0"])
+        assert listed.output.count(f"  {rule}  waiting") == count
+        assert f"{count} findings wait for your answer" in listed.output
+
+
+def test_wrong_labels_are_the_same_number_wherever_they_are_counted(messy):
+    summary, found = messy.summary, messy.findings("label-error")
+    rule = next(each for each in summary["rules"] if each["rule"] == "label-error")
+    assert rule["waiting"] == rule["found"] == found.height
+    conflicts = set(messy.findings("conflicting-label")["example"])
+    assert rule["twins"] == len(conflicts & set(found["example"])) > 0
+    for column in summary["judge"]["labels"]:
+        assert column["flagged"] == found["says"].str.contains(f"(?:^|; ){column['column']}: ").sum()
+        assert column["words"].startswith(f"{column['flagged']} labels look wrong")
+    assert f"{found.height} rows have a label that may be wrong, {rule['twins']} of them" in messy.report.read_text(
+        "utf-8"
+    )
+
+
+def test_every_accuracy_is_said_with_what_it_was_measured_on(messy):
+    sides, curve = (messy.summary["judge"]["size"][key] for key in ("sides", "curve"))
+    held_out, validation, novel = (
+        f"{100 * sides[name]['accuracy']:.0f} %" for name in ("held_out", "validation", "novel")
+    )
+    assert (
+        f"{held_out} ("
+        in sides["words"].split("of train, each kept from it in turn (where the learning curve ends)")[0]
+    )
+    assert f"{validation} (" in sides["words"].split("of validation")[0]
+    assert f"{novel} (" in sides["words"].split("of its novel half")[0]
+    assert f"more than the {held_out} with the {curve['points'][-1]['rows']} here" in curve["words"]
 
 
 def test_a_run_without_labels_has_no_labels_md(tmp_path):

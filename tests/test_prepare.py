@@ -223,6 +223,34 @@ def test_a_conflict_is_settled_by_a_persons_label(tmp_path):
     pair = run.examples().filter(pl.col("text").str.to_lowercase() == "where is it")
     assert set(pair["label"]) == {'{"category": "c0"}'}
     assert pair["side"].n_unique() == 1
+    assert sorted(run.findings("conflicting-label")["state"]) == ["applied", "settled"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "left"), [(["accept"], 0), (["reject"], 1), (["reject", "accept"], 0), (["reject", "reject"], 0)]
+)
+def test_a_conflict_that_a_person_has_settled_is_no_longer_asked_about(tmp_path, verdicts, left):
+    twins = [{"inquiry": "where is it", "category": name} for name in ("c0", "c1")]
+    write(tmp_path / "in.csv", [*paraphrased(30), *twins])
+    run = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out")
+    assert run.summary["verdict"]["reasons"][0].startswith("2 examples with a twin that has another label")
+    for finding, verdict in zip(run.findings("conflicting-label")["id"], verdicts, strict=False):
+        run.decide(finding, verdict)
+    run = tuneset.prepare(run.path)
+    waiting = {each["rule"]: each["waiting"] for each in run.summary["rules"]}
+    assert waiting["conflicting-label"] == (run.findings("conflicting-label")["state"] == "waiting").sum() == left
+    told = [*run.summary["verdict"]["reasons"], *(each["words"] for each in run.summary["next"])]
+    assert any("twin that has another label" in words for words in told) is bool(left)
+    assert run.summary["balance"]["kept"] == 32 - verdicts.count("accept")
+
+
+def test_an_example_that_was_given_its_label_is_no_longer_asked_for(tmp_path):
+    write(tmp_path / "in.csv", [*paraphrased(30), {"inquiry": "where is it", "category": None}])
+    run = tuneset.prepare(tmp_path / "in.csv", out=tmp_path / "out")
+    words = "Label 1 example without an answer"
+    assert words in [each["words"] for each in run.summary["next"]]
+    run.decide(run.findings("missing-label")["id"][0], "edit", after='{"category": "c0"}')
+    assert words not in [each["words"] for each in tuneset.prepare(run.path).summary["next"]]
 
 
 def test_accepting_a_near_duplicate_merges_it(tmp_path):

@@ -45,6 +45,11 @@ def scripts(text):
     return re.findall(r"<script(?: [^>]*)?>(.*?)</script>", text, re.DOTALL)
 
 
+def section(text, name):
+    """Return one section of a page."""
+    return text.split(f'<section aria-labelledby="{name}">')[1].split("</section>")[0]
+
+
 @every_run
 def test_the_words_of_a_page_stay_under_400_kilobytes_and_all_of_it_under_3_megabytes(name):
     text = rendered(name)
@@ -403,6 +408,40 @@ def test_each_chart_has_its_numbers_in_a_table_or_its_texts_on_the_page(name):
         "The sides as numbers",
     ):
         assert shown in text
+
+
+def test_what_was_tested_against_the_target_is_told_with_its_figures():
+    likeness = section(rendered("whole"), "likeness")
+    for said in ("Shares of labels", "Texts, told apart by a classifier", "PSI of the label shares: 0.70", "below 0.07", "0.71 (0.66 to 0.76)", "3 rows that stand on both sides"):  # fmt: skip
+        assert said in likeness
+    assert [likeness.count(f">{word}</td>") for word in ("yes", "no")] == [2, 1]
+
+
+def test_the_labels_of_irrelevant_rows_are_named():
+    assert "By label: <bdi>Setup</bdi> 1, <bdi>Shipping Options</bdi> 1." in section(rendered("whole"), "relevance")
+
+
+def test_the_gate_says_what_failed_before_what_held_and_folds_more_than_five():
+    gate = section(rendered("whole"), "gate")
+    assert "exit code 1: 1 of 8 conditions does not hold" in gate
+    assert gate.index(">fails</td>") < gate.index(">holds</td>") < gate.index("3 more conditions")
+    assert gate.split("<details")[0].count("<tr>") == 1 + 5
+    opened = {"passed": True, "failed": [], "held": ["The verdict is 'ready', better than 'not-ready'."]}
+    assert 'id="gate"' not in page.render(fine() | {"gate": opened})
+    assert 'id="gate"' in page.render(fine() | {"gate": opened | {"held": opened["held"] * 2}})
+
+
+def test_a_sentence_of_ours_is_not_cut_in_the_middle():
+    told = "The set is not like its target, as 82 % show. " * 10
+    shown = page.render(fine() | {"verdict": fine()["verdict"] | {"level": "look", "reasons": [told]}})
+    assert told.strip().replace(" %", "\xa0%") in shown
+
+
+def test_lists_of_judging_show_five_rows_and_fold_the_rest():
+    for name in ("agree", "size", "likeness"):
+        opened = re.sub(r"<details.*?</details>", "", section(rendered("whole"), name), flags=re.DOTALL)
+        assert all(table.count("<tr>") <= 1 + 5 for table in opened.split("<table>"))
+    assert "1 more label" in section(rendered("whole"), "size")
 
 
 def test_an_earlier_run_is_told_by_what_changed():

@@ -108,6 +108,47 @@ def test_fitting_twice_changes_nothing_more(name, row):
         assert fitted(fit.row, TARGETS[name]) == (fit.row, ())
 
 
+# Images and tools as only some targets take them: of every kind of URL, called and weighed in every way.
+URLS = [
+    "https://a.b/c.png",
+    "s3://a/b.png",
+    "c.png",
+    "data:,",
+    "data:image/png;base64,R0lGODlh",
+    "data:image/bmp;base64,Qk0=",
+]
+SCHEMAS = [{}, {"type": "object", "properties": {}, "required": ["id"]}, {"properties": {"id": {"type": "null"}}}]
+
+
+@st.composite
+def rough_conversations(draw):
+    """Rows whose images and tools break some rule."""
+    row = draw(conversations())
+    asked = next(message for message in row["messages"] if message["role"] == "user")
+    urls = draw(st.lists(st.sampled_from([*URLS, IMAGE]), max_size=3)) * draw(st.sampled_from([1, 1, 5]))
+    asked["content"] = [
+        {"type": "text", "text": "q"},
+        *({"type": "image_url", "image_url": {"url": url}} for url in urls),
+    ]
+    for name in [each["function"]["name"] for each in row.get("tools", [])] * draw(st.integers(0, 2)):
+        row["tools"].append(tool(name) | {"function": {"name": name, "parameters": draw(st.sampled_from(SCHEMAS))}})
+    return row | ({"functions": [tool("look")["function"]]} if draw(st.booleans()) else {})
+
+
+@pytest.mark.parametrize("name", LISTS)
+@law
+@given(rough_conversations())
+def test_what_is_fitted_has_no_error_of_its_tools_or_images(name, row):
+    target, shape = TARGETS[name], SHAPES[TARGETS[name].shape]
+    fit = fitted(row, target)
+    if fit.row is None:
+        assert fit.said
+        return
+    raw = json.loads(json.dumps(shape.write(fit.row, target)))
+    refused = {rule for rule, _ in rules.problems(raw, target) if rules.severity(rule, target) == "error"}
+    assert refused <= STAYS - target.errors
+
+
 @law
 @given(conversations())
 def test_openai_takes_a_row_as_it_is(row):
@@ -180,3 +221,35 @@ def test_every_target_names_a_shape_and_rules_that_there_are():
         assert target.shape in {*SHAPES, "table"}, target.name
         assert target.errors | target.warnings | target.fine <= set(rules.RULES), target.name
         assert not target.errors & target.fine, target.name
+
+
+def test_a_mend_is_said_in_the_terms_of_the_shape_that_the_file_has():
+    found = {name: rules.weighed([(1, "message-not-an-object", "")], TARGETS[name])["mend"][0] for name in LISTS}
+    assert found["openai"] == 'write each message as an object: {"role": ..., "content": ...}'
+    assert found["gemini"] == 'write each message as an object: {"role": ..., "parts": [...]}'
+    assert found["sharegpt"] == 'write each message as an object: {"from": ..., "value": ...}'
+    assert found["alpaca"] == "write each message as an object"
+
+
+def test_the_forms_of_a_shape_are_of_rules_that_there_are():
+    for name, shape in SHAPES.items():
+        assert shape.FORMS.keys() <= rules.RULES.keys(), name
+
+
+# Where a platform is named as the reason, and the words are true whatever the target.
+NAMED = {
+    "blank-line",
+    "call-id-not-9-letters",
+    "content-beside-call",
+    "arguments-not-object",
+    "arguments-not-json",
+    "mixed-keys",
+}
+
+
+@pytest.mark.parametrize("rule", sorted(rules.RULES.keys() - NAMED))
+def test_what_to_do_is_said_to_the_users_of_every_target(rule):
+    words = rules.RULES[rule].mend.lower()
+    platforms = ("openai", "azure", "mistral", "together", "fireworks", "gemini", "amazon", "trl", "sharegpt")
+    assert not [name for name in platforms if name in words]
+    assert "assistant" not in words or rule == "all-weights-zero"  # weights stand where roles have OpenAI's names

@@ -771,3 +771,38 @@ def test_every_line_of_the_format_cases_is_an_example_or_the_file_is_refused():
         assert got.findings.height == (1 if path.stem == "b_mixed_formats" else 0), path.stem
     preference = {"b_dpo_last_asst", "b_dpo_missing", "b_dpo_two"}
     assert refused == preference | {"b_empty", "b_notjson", "b_msgs_str", "good_text"}
+
+
+def test_a_text_that_is_json_stays_a_text_in_prompts_and_in_pairs():
+    for answer in ('{"category": "x"}', '[{"category": "x"}]', "[1, 2]"):
+        pair = read([{"prompt": "q", "chosen": answer, "rejected": "no"}])
+        assert (pair.examples["label"].to_list(), pair.findings.height) == ([answer], 0)
+        assert read([{"prompt": "q", "completion": answer}]).examples["label"].to_list() == [answer]
+        assert read([{"instruction": "q", "output": answer}]).examples["label"].to_list() == [answer]
+
+
+def test_arguments_that_are_objects_are_strings_of_json_in_prompts_and_completions_too():
+    made = {**CALL, "function": {"name": "find", "arguments": {"id": 7}}}
+    got = read([{"prompt": [USER], "completion": [{"role": "assistant", "content": None, "tool_calls": [made]}]}])
+    assert orjson.loads(got.examples["messages"][0])[1]["tool_calls"] == [CALL]
+
+
+def test_of_an_export_and_of_a_run_the_sides_are_read_and_what_else_is_there_is_said(tmp_path):
+    rows = [{"inquiry": f"where is order {n}?", "category": f"c{n % 2}"} for n in range(30)]
+    run = tuneset.prepare(rows, out=tmp_path / "run")
+    run.export(["gemini", "csv"])
+    got = read(tmp_path / "run" / "exports" / "gemini")
+    assert (got.columns.kind, got.examples.height) == ("gemini", 30)
+    said = "gemini: 2 other files (inference.json, rows.jsonl) were not read: name them to have that"
+    assert said in got.said
+    assert read(tmp_path / "run" / "exports" / "csv").examples.height == 30
+    assert read(tmp_path / "run").examples.height == 30
+    (tmp_path / "mine").mkdir()
+    for name in ("train.csv", "more.csv"):  # a folder of ones own is read whole
+        (tmp_path / "mine" / name).write_text("text,label\na,b\n")
+    assert read(tmp_path / "mine").examples.height == 2
+
+
+def test_a_unit_separator_in_a_text_parts_nothing_and_breaks_nothing(tmp_path):
+    (tmp_path / "a.csv").write_text("one \x1f header of a text\n" + "where is my order\n" * 9)
+    assert load(tmp_path / "a.csv", "a.csv").form == "one column, UTF-8"

@@ -260,7 +260,13 @@ def test_a_rule_speaks_alone_about_its_own_line(tmp_path, rule, line):
 
 
 PAIR = {"preferred_output": [SAY], "non_preferred_output": [SAY | {"content": "b"}]}
-IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}]}
+
+
+def shown(url):
+    return {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+
+
+IMAGE = shown("https://a.b/c.png")
 VERSION = {"schemaVersion": "bedrock-conversation-2024"}
 WORDS = [{"role": "user", "content": [{"text": "q"}]}, {"role": "assistant", "content": [{"text": "a"}]}]
 # Rules that only some targets have: the target, the rule, and a line on which it speaks.
@@ -284,6 +290,17 @@ ELSEWHERE = [
     ("mistral", "no-parameters", {"messages": [ASK, call()], "tools": [{"type": "function", "function": {"name": "look"}}]}),
     ("openai", "bad-schema", {"messages": [ASK, call()], "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "text"}}}]}),
     ("openai", "image-not-by-user", {"messages": [ASK, IMAGE | {"role": "assistant"}]}),
+    ("openai", "tool-declared-twice", {"messages": [ASK, call()], "tools": [TOOL, TOOL]}),
+    ("openai", "required-not-declared", {"messages": [ASK, SAY], "tools": [{"type": "function", "function": {"name": "look", "parameters": {"properties": {}, "required": ["id"]}}}]}),
+    ("openai", "arguments-against-schema", {"messages": [ASK, call()], "tools": [{"type": "function", "function": {"name": "look", "parameters": {"required": ["id"]}}}]}),
+    ("openai", "image-not-reachable", {"messages": [shown("c.png"), SAY]}),
+    ("openai", "image-kind-not-taken", {"messages": [shown("data:image/gif;base64,R0lGODlh"), SAY]}),
+    ("openai", "image-of-another-kind", {"messages": [shown("data:image/png;base64,R0lGODlh"), SAY]}),
+    ("openai", "image-too-large", {"messages": [shown("data:image/jpeg;base64,/9j/" + "AAAA" * 3_495_253), SAY]}),
+    ("openai", "too-many-images", {"messages": [IMAGE | {"content": IMAGE["content"] * 11}, SAY]}),
+    ("openai", "bad-image", {"messages": [shown("data:image/png;base64,"), SAY]}),
+    ("together", "mixed-content", {"messages": [shown("data:image/png;base64,iVBORw0KGgo="), SAY]}),
+    ("together", "image-with-weight", {"messages": [shown("data:image/png;base64,iVBORw0KGgo=") | {"weight": 1}, SAY | {"content": [{"type": "text", "text": "a"}]}]}),
 ]  # fmt: skip
 
 
@@ -306,7 +323,7 @@ def test_a_rule_that_only_some_targets_have_speaks_alone_there(tmp_path, target,
         talk(ASK, call(), tools=[TOOL]),
         talk(ASK, call() | {"content": ""}, tools=[TOOL]),
         talk(ASK, call(), functions=[TOOL["function"]]),
-        talk(ASK | {"content": [{"type": "text", "text": "q"}, {"type": "image_url", "image_url": {"url": "u"}}]}, SAY),
+        talk(ASK | {"content": [{"type": "text", "text": "q"}, *IMAGE["content"]]}, SAY),
         talk(ASK, {"role": "assistant", "function_call": {"name": "look", "arguments": "{}"}}),
     ],
 )

@@ -8,14 +8,16 @@ from tuneset import model
 from tuneset.model import answers, conversations, seen
 
 EDITABLE = ("/text", "/messages", "/labels")
+CONFLICT, DOUBT = "conflicting-label", "label-error"  # both ask of a twin with another label whether its own is right
+HELD = ("earlier-call",)  # rules whose twin holds all of an example, its answer among what it says
 
 
 def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
     """Add what becomes of each finding: `does` (drop, edit or none), `write` (the edit's value) and `state`.
 
     state: applied · waiting (a suggestion, or something to look at) · overruled (a person rejected it) · settled (a
-    person looked and agreed that nothing is to be done). A finding's last decision counts; one made on something that
-    looked different is stale, and then the finding is treated as if nobody had answered.
+    person looked and agreed that nothing is to be done; or see `close`). A finding's last decision counts; one made on
+    something that looked different is stale, and then the finding is treated as if nobody had answered.
 
     >>> settle(model.no_findings(), pl.DataFrame(schema=model.DECISIONS)).columns[-4:]
     ['does', 'write', 'state', 'stale']
@@ -56,6 +58,49 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
         )
         .select(*model.FINDINGS.names(), "does", "write", "state", "stale")
     )
+
+
+def close(settled: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """Mark as settled what waits and asks nothing any more of the examples that are `kept`, which have `id` and `label`.
+
+    That is what is said of an example that is out; a conflict of labels whose twins are out, or have the same label by
+    now; and of the two rules that ask about such a twin, the one that was not answered when a person rejected the other.
+
+    >>> from tuneset.testing import examples
+    >>> rows = examples([{"text": "hi", "label": "a"}, {"text": "Hi", "label": "b"}])
+    >>> said = pl.DataFrame({"rule": CONFLICT, "example": rows["id"], "others": [[rows["id"][1]], [rows["id"][0]]]})
+    >>> found = settle(model.as_findings(said), pl.DataFrame(schema=model.DECISIONS))
+    >>> close(found, rows)["state"].to_list(), close(found, rows[:1])["state"].to_list()
+    (['waiting', 'waiting'], ['settled', 'settled'])
+    """
+    waiting = settled.lazy().filter(pl.col("state") == "waiting")
+    labels = kept.lazy().select("id", "label")
+    out = waiting.select("id", "example").join(labels, left_on="example", right_on="id", how="anti").select("id")
+    asked = pl.concat([out, _agreed(waiting, labels), _answered(settled.lazy(), waiting)]).unique().collect()
+    if asked.is_empty():
+        return settled
+    done = pl.col("id").is_in(asked["id"].implode()) & (pl.col("state") == "waiting")
+    return settled.with_columns(state=pl.when(done).then(pl.lit("settled")).otherwise("state"))
+
+
+def _agreed(waiting: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the conflicts in which no twin is left with another label."""
+    conflicts = waiting.filter(pl.col("rule") == CONFLICT).select("id", "example", twin="others")
+    own, theirs = labels.rename({"label": "own"}), labels.rename({"label": "theirs"})
+    apart = (
+        conflicts.explode("twin")
+        .join(own, left_on="example", right_on="id")
+        .join(theirs, left_on="twin", right_on="id")
+        .filter(pl.col("own") != pl.col("theirs"))
+    )
+    return conflicts.select("id").join(apart.select("id"), on="id", how="anti")
+
+
+def _answered(settled: pl.LazyFrame, waiting: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what asks about a twin with another label where a person has said under the other rule that it is right."""
+    twins = pl.col("rule").eq(CONFLICT) | (pl.col("rule").eq(DOUBT) & (pl.col("score") == 1))  # 1: a twin, no likeness
+    right = settled.filter(twins & (pl.col("state") == "overruled")).select("example")
+    return waiting.filter(twins).join(right, on="example", how="semi").select("id")
 
 
 def apply(
@@ -114,8 +159,8 @@ def _overwrite(frame: pl.DataFrame, touched: pl.Expr, values: dict[str, pl.Serie
 def fates(everything: pl.DataFrame, settled: pl.DataFrame, kept: pl.Series) -> pl.DataFrame:
     """Say for each example that came in what became of it: `id`, `fate`, `rule`, `says`, `twin`.
 
-    An example is merged when the finding that dropped it names a twin with the same answer that survives, itself or
-    through the twin it was merged into; otherwise it is dropped.
+    An example is merged when the finding that dropped it names a twin with the same answer, or one that holds all of it,
+    that survives, itself or through the twin it was merged into; otherwise it is dropped.
 
     Raises AssertionError when an example is out without a finding that says why: that would be a bug of ours.
     """
@@ -145,6 +190,7 @@ def fates(everything: pl.DataFrame, settled: pl.DataFrame, kept: pl.Series) -> p
         out = followed.with_columns(twin=pl.coalesce("onward", "twin")).drop("onward")
     answers_of = everything.select(twin="id", twin_label="label")
     out = out.join(answers_of, on="twin", how="left", maintain_order="left")
-    survives = pl.col("twin").is_in(kept.implode()) & pl.col("twin_label").eq_missing(pl.col("label"))
+    answers = pl.col("twin_label").eq_missing(pl.col("label")) | pl.col("rule").is_in(HELD)
+    survives = pl.col("twin").is_in(kept.implode()) & answers
     fate = pl.when("is_kept").then(pl.lit("kept")).when(survives).then(pl.lit("merged")).otherwise(pl.lit("dropped"))
     return out.with_columns(fate=fate, twin=pl.when(survives).then("twin")).select("id", "fate", "rule", "says", "twin")

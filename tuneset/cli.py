@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuneset import __version__
-from tuneset.errors import TunesetError, way_out
+from tuneset.errors import RecipeError, TunesetError, way_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
 STAGE_OF = {
+    "search": "get",
+    "scrape": "get",
+    "forget": "get",
     "peek": "get",
     "init": "get",
     "prepare": "the whole way",
@@ -155,6 +158,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @click.option("--target", multiple=True, metavar="FILE", help="Live inquiries that the set should look like.")
 @click.option("--embedder", metavar="MODEL", help="A model that knows what texts mean: folder, Hub name or URL.")
 @click.option("--resplit", is_flag=True, help="Draw the split anew instead of keeping it.")
+@click.option(
+    "--until", metavar="STAGE", help="Stop after this stage, such as get; the same command goes on from there."
+)
 @as_json
 def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Turn a table or conversations into files that a trainer accepts.
@@ -166,10 +172,83 @@ def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     with terminal.progress(quiet=as_json) as watch:
         source = inputs[0] if len(inputs) == 1 else list(inputs)
         dataset = run.prepare(source, watch=watch, **options)
+    if options["until"]:
+        terminal.stopped(dataset, options["until"], as_json=as_json)
+        return
     summary = dataset.summary
     terminal.closing(dataset, summary, as_json=as_json)
     if not summary["gate"]["passed"]:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--site", multiple=True, metavar="URL", help="A page whose descriptions of datasets are read, too.")
+@click.option("--place", multiple=True, type=click.Choice(["hub", "kaggle", "pages"]), help="Look here only.")
+@click.option("--limit", default=10, show_default=True, help="Show so many.")
+@as_json
+def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Find public datasets by WORDS, before anything is downloaded.
+
+    Looks on Hugging Face and Kaggle, and on pages that you name.
+    """
+    from tuneset import terminal
+    from tuneset.fetch.search import PLACES, search
+
+    with terminal.waiting(quiet=as_json) as wait:
+        wait("looking")
+        found = search(" ".join(words), sites=site, places=place or PLACES, most=limit)
+    terminal.candidates(found, as_json=as_json)
+
+
+@main.command()
+@click.argument("seeds", nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(), required=True, help="The folder of the pages; the same command goes on in it."
+)
+@click.option(
+    "--contact", required=True, metavar="WORDS", help="Where a site's owner can write to you; sent with every request."
+)
+@click.option("--depth", type=int, help="Links away from a seed (3).")
+@click.option("--pages", type=int, help="Pages of a host (2,000).")
+@click.option("--include", metavar="REGEX", help="Addresses must match it.")
+@click.option("--exclude", metavar="REGEX", help="Addresses must not match it.")
+@click.option("--domains", multiple=True, metavar="NAME", help="A domain beside those of the seeds.")
+@click.option("--own", multiple=True, metavar="HOST:PORT", help="A place of yours: it may have a private address.")
+@click.option("--again", is_flag=True, help="Ask for pages that have changed.")
+@click.option("--dry-run", is_flag=True, help="Say what would be met; no page is asked for.")
+@as_json
+def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, again: bool, **limits: Any) -> None:
+    """Collect pages from SEEDS on, politely, for `tuneset prepare`.
+
+    robots.txt, pauses and the owners' words on training are obeyed; nothing inside your network is reached.
+    """
+    from tuneset import terminal
+    from tuneset.scrape import site
+
+    given = {name: value for name, value in limits.items() if value not in (None, ())}
+    if dry_run:
+        terminal.would(site.plan(seeds, **given), as_json=as_json)
+        return
+    with terminal.crawling(quiet=as_json) as watch:
+        done = site.scrape(seeds, out, again=again, watch=watch, **given)
+    terminal.crawled(done, out, as_json=as_json)
+
+
+@main.command()
+@click.argument("folder", type=click.Path())
+@click.argument("url")
+def forget(folder: str, url: str) -> None:
+    """Take the page URL, and all that came of it, out of a crawl or a run.
+
+    FOLDER is what `tuneset scrape` made, or a run that was prepared from it.
+    """
+    from tuneset import terminal
+    from tuneset.scrape import site
+
+    with terminal.progress(quiet=False) as watch:
+        left = site.forget(folder, url, watch=watch)
+    terminal.forgotten(url, left)
 
 
 @main.command()
@@ -333,7 +412,9 @@ def export(run: str, names: tuple[str, ...], as_json: bool, **options: Any) -> N
 @click.option("--target", "to", metavar="NAME", help="Whose rules; by the shape of the first row where not given.")
 @click.option("--model", type=click.Path(), metavar="FOLDER", help="A tokenizer and chat template to see the rows by.")
 @click.option("--tokenizer", metavar="NAME", help="Counts tokens: an encoding, a model, or a folder (o200k_base).")
-@click.option("--price", "trains", metavar="MODEL", help="The model to be trained, for what it costs.")
+@click.option(
+    "--price", "trains", metavar="MODEL", help="The model to be trained, as its --target names it: what that costs."
+)
 @click.option("--prices", type=click.Path(), metavar="FILE", help="Prices of your own, in TOML.")
 @click.option("--epochs", type=click.IntRange(min=1), help="How often each example is trained on.")
 @click.option("--fix", is_flag=True, help="Write mended copies, and what could not be mended apart.")
@@ -348,6 +429,8 @@ def check(files: tuple[str, ...], form: str, limit: int, as_json: bool, **option
     from tuneset.targets import files as finished
     from tuneset.targets import said
 
+    if as_json and form == "sarif":
+        raise RecipeError("two forms are asked for at once", "--json --format sarif", "give one of them")
     bill = finished.Bill(*(options.pop(key) for key in ("tokenizer", "trains", "prices", "epochs")))
     checked = finished.priced(finished.check(files, **options), bill)
     said.checked(checked, "json" if as_json else form, limit)

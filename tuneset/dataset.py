@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from tuneset import model, recipe
-from tuneset.apply import EDITABLE, fates, settle
+from tuneset.apply import EDITABLE, close, fates, settle
 from tuneset.errors import RecipeError, RunError, unknown
 from tuneset.folder import Folder, whole, write
 
@@ -97,7 +97,8 @@ class Dataset:
 
         state: applied, waiting, overruled or settled; `stale` where a decision was made on something that has changed.
         """
-        said = settle(self.folder.findings(), self.folder.decisions())
+        said, kept = settle(self.folder.findings(), self.folder.decisions()), self.folder.table("format", "examples")
+        said = said if kept is None else close(said, kept)
         if rule is not None and rule not in said["rule"]:
             pages = [*recipe.explain(), *recipe.check_pages()]
             own = [each for stage in recipe.STAGES_WITH_STEPS for each in getattr(self.recipe, stage).steps]

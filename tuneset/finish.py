@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tuneset import __version__
-from tuneset.apply import fates, settle
+from tuneset.apply import close, fates, settle
 from tuneset.folder import SIDES, to_json, whole, write
 from tuneset.hiding import hiding
 from tuneset.judge.layout import points
 from tuneset.recipe import STAGES
+from tuneset.report.gate import gate
 from tuneset.report.page import render
 from tuneset.report.summary import summarise
 from tuneset.targets import TARGETS
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 def finish(context: Context) -> dict[str, Any]:
     """Write `dropped.jsonl`, `report.json` and `report.html`; return what the manifest says besides the files."""
     said = pl.concat([context.before[stage].findings.with_columns(stage=pl.lit(stage)) for stage in STAGES])
-    settled = settle(said, context.decisions).with_columns(said["stage"])
     everything, kept = context.before["get"].examples, context.before["format"].examples
+    settled = close(settle(said, context.decisions).with_columns(said["stage"]), kept)
     became = fates(everything, settled, kept["id"])
     _write_dropped(context, everything, became)
     summary = summarise(context, settled, became)
     _forget_selections(context)
     summary["exports"] = _exports(context, summary)
+    write(
+        context.folder.inside / "report.json", to_json(summary)
+    )  # where a path of the gate that leads nowhere is sought
     _close_gate(context, summary)
     write(context.folder.inside / "report.json", to_json(summary))
     write(context.folder.path / "report.html", render(_with_map(context, summary, settled)).encode())
@@ -70,17 +74,15 @@ def _forget_selections(context: Context) -> None:
 
 
 def _close_gate(context: Context, summary: dict[str, Any]) -> None:
-    """Fail the run where a target that the recipe names would refuse its file."""
+    """Hold the run to its recipe's gate; fail it where a target that the recipe names would refuse its file."""
     named = context.recipe.format.targets
     refused = [
         f"{each['target']} would refuse its file"
         for each in summary["exports"]
         if each["errors"] and each["target"] in named
     ]
-    summary["gate"] = {
-        "failed": [*summary["gate"]["failed"], *refused],
-        "passed": summary["gate"]["passed"] and not refused,
-    }
+    held = gate(summary, context.recipe.gate)
+    summary["gate"] = held | {"failed": [*held["failed"], *refused], "passed": held["passed"] and not refused}
 
 
 def _with_map(context: Context, summary: dict[str, Any], settled: pl.DataFrame) -> dict[str, Any]:

@@ -33,6 +33,31 @@ RULES_WITHOUT_STEP = {
     A row with too few or too many fields, bytes that do not decode, or broken JSON. The line and what was read of it are
     in `dropped.jsonl`. Mend the line in the source and run again.
     """,
+    "not-good": """Keep out calls of a model that the recipe does not call good.
+
+    `good = "user_feedback >= 1"` of a source says which score makes a call good. What users disliked, or never rated, would
+    teach the model the answers that you want to be rid of. The finding names the score.
+    """,
+    "earlier-call": """Leave a call of a model to a later one of its session that holds all its words.
+
+    Each turn of a conversation is sent with all turns before it, so that a log holds the first question as often as the
+    conversation has turns. Nothing is lost: the later call is named as its twin.
+    """,
+    "unwanted-label": """Keep out rows whose label the recipe renames to nothing.
+
+    `rename = {Spam = ""}` of a source says that its rows with this label have no place in the set.
+    """,
+    "licence": """Point at rows whose source's licence forbids what the set is for, or says nothing.
+
+    `use` under `[task]` says what that is: commercial (the default), training, or sharing the prepared set. Only the name of the
+    licence is looked at: a name that is not known is no permission. `licence` of a source says what you know better. Accepting
+    drops the row.
+    """,
+    "over-share": """Keep out what a source has more than the recipe takes of it.
+
+    `rows` of a source is the most that is taken, `share` the largest part of the mix that it may be, both counted after
+    duplicates are gone. Drawn by a hash of the seed and the row's id, label by label, so that its labels keep their shares.
+    """,
     "bridges-splits": """Keep out new rows that would tie train and validation together.
 
     A later run keeps every earlier side. A new row that is nearly the same as rows on both sides would make the validation
@@ -53,17 +78,28 @@ class Task(Part):
     kind: step.Task | None = None  # what the rows look like, where not given
     system: str | None = None
     answer: str = "json"
+    use: Literal["training", "commercial", "sharing"] = "commercial"  # which a source's licence must allow
 
 
 class Source(Part):
     """Where examples come from."""
 
-    kind: Literal["files", "table"] = "files"
+    kind: Literal["files", "table", "web"] = "files"
     name: str = "files"
-    paths: list[str] = []
+    paths: list[str] = []  # files, folders, globs, and addresses: hf:, kaggle:, https:, s3:, gs:, abfs:, sql:
+    query: str = ""  # what a database is asked
+    contact: str = ""  # of web: where a site's owner can write to you
+    crawl: dict[str, Any] = {}  # of web: its limits, as depth = 2
+    splits: list[str] = []  # which splits of a dataset are read (none named: all)
     text: str | None = None
     labels: list[str] = []
     groups: list[str] = []
+    columns: dict[str, str] = {}  # what the source's columns are called here, as intent = "category"
+    rename: dict[str, str | dict[str, str]] = {}  # what its labels are called here; "" leaves their rows out
+    good: str = ""  # which calls of a trace are good, as "user_feedback >= 1"
+    rows: Annotated[int, Field(ge=0)] = 0  # take at most so many (0: all)
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0  # be at most this share of the mix (0: any)
+    licence: str = ""  # under which it may be used
 
 
 class Steps(Part):
@@ -138,6 +174,17 @@ class Recipe(Part):
     judge: Judge = Judge()
     format: Format = Format()
     gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _name_sources(self) -> Recipe:
+        """Name sources by their files where there are several; two of one name would share their rows' ids."""
+        for each in self.sources if len(self.sources) > 1 else []:
+            if "name" not in each.model_fields_set and each.paths:
+                each.name = Path(each.paths[0]).stem
+        names = [each.name for each in self.sources]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two sources are named {min(twice)!r}: give each a name of its own")
+        return self
 
     def steps(self, stage: str, where: str = "recipe.toml", beside: Path | None = None) -> list[step.Step]:
         """Build the steps of a stage, in the recipe's order; `where` and `beside` are those of `parse`."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset import __version__, recipe, sources, stages
 from tuneset.dataset import Dataset
-from tuneset.errors import InputError, RecipeError, RunError, TunesetError, way_out
+from tuneset.errors import InputError, RecipeError, RunError, TunesetError, unknown, way_out
+from tuneset.fetch import bring, folder_name, is_address
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
@@ -39,7 +41,7 @@ class Event(NamedTuple):
     """A stage began, ended, or was found unchanged; what a terminal shows as it goes."""
 
     stage: str
-    kind: str  # start, done, unchanged, or gone: the sources are, and what was read before is used
+    kind: str  # start, part, done, unchanged, or gone: the sources are, and what was read before is used
     seconds: float = 0.0
     says: str = ""
     facts: Mapping[str, Any] | None = None  # what the stage wrote about itself
@@ -64,6 +66,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     embedder: str | Path | None = None,
     threshold: float | None = None,
     resplit: bool = False,
+    until: str | None = None,
     watch: Callable[[Event], None] = lambda _: None,
 ) -> Dataset:
     """Turn a table into files that a trainer accepts, with a report that says whether the set is good enough.
@@ -74,7 +77,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew. `against`: files that no
     example may stand in, such as a benchmark. `target`: files of live inquiries that the set should look like.
     `embedder`: a model (folder, Hub name or URL) that judges what texts mean and finds duplicates in other words.
-    `threshold`: how alike near-duplicates are (0.7).
+    `threshold`: how alike near-duplicates are (0.7). `until`: the stage to stop after, such as get; the same call without
+    it goes on from there.
 
     Raises TunesetError where the source cannot be used at all; bad rows are findings.
 
@@ -83,6 +87,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     >>> tuneset.prepare(rows, out=tempfile.mkdtemp() + "/run").summary["sides"]["train"]
     10
     """
+    if until is not None and until not in STAGES:
+        raise unknown("stage", until, STAGES, f"--until {until}")
     given = _given(
         text=text,
         label=label,
@@ -110,7 +116,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         with only_one(job.folder):
             job.folder.manifest.unlink(missing_ok=True)
             clear_unfinished(job.folder)
-            _run(job, resplit=resplit, watch=watch)
+            _run(job, resplit=resplit, until=until, watch=watch)
     except TunesetError:
         if fresh and job.folder.facts("get") is None:  # nothing could be read: no half-made folder stays behind
             shutil.rmtree(job.folder.path)
@@ -131,9 +137,14 @@ def peek(
     'inquiry'
     """
     paths = _paths(source)
-    return sources.read(
-        source if paths is None else paths, text=text, labels=_listed(label) or [], groups=_listed(group) or []
-    )
+    named: dict[str, Any] = {"text": text, "labels": _listed(label) or [], "groups": _listed(group) or []}
+    if paths is None or not any(map(is_address, paths)):
+        return sources.read(source if paths is None else paths, **named)
+    with tempfile.TemporaryDirectory() as temp:  # nothing stays of what an address gave
+        spec, folder = recipe.Source(paths=paths), Folder(Path(temp))
+        brought = bring.bring([spec], folder.inside / bring.STORE, lambda _: None)
+        read = sources.read(stages.located(spec, folder), **named)
+        return read._replace(said=(*read.said, *bring.said(brought)))
 
 
 def init(source: Any, *, out: str | Path = "recipe.toml", **options: Any) -> Path:
@@ -150,7 +161,9 @@ def init(source: Any, *, out: str | Path = "recipe.toml", **options: Any) -> Pat
     given = _given(**options)
     spec = recipe.Source(paths=_paths(source) or [])
     planned = _changed(Recipe(sources=[spec]), given, path)
-    _, planned = stages.get(planned, None, Folder(path.with_suffix("")))
+    with tempfile.TemporaryDirectory() as temp:  # nothing stays of what an address gave
+        away = any(is_address(each) for each in spec.paths)
+        _, planned = stages.get(planned, None, Folder(Path(temp) if away else path.with_suffix("")))
     write(path, recipe.to_toml(planned).encode())
     return path
 
@@ -220,6 +233,8 @@ def _paths(source: Any) -> list[str] | None:
 def _beside(paths: list[str] | None) -> Path:
     if not paths or paths[0] == "-" or any(mark in paths[0] for mark in "*?["):
         return Path("dataset-tuneset")
+    if is_address(paths[0]):
+        return Path(f"{folder_name(paths[0]).rpartition('-')[0] or 'dataset'}-tuneset")
     first = Path(paths[0])
     plain = first.name.removesuffix(".gz").removesuffix(".zst")
     return first.with_name(f"{Path(plain).stem if first.is_file() else plain or 'dataset'}-tuneset")
@@ -259,7 +274,10 @@ def _refuse_files(path: Path) -> None:
 
 
 def _inputs(sources: Sequence[recipe.Source]) -> list[tuple[str, list[str]]]:
-    return [(each.kind, [str(Path(path).resolve()) for path in each.paths]) for each in sources]
+    return [
+        (each.kind, [path if is_address(path) else str(Path(path).resolve()) for path in each.paths])
+        for each in sources
+    ]
 
 
 def _listed(value: str | Path | Sequence[str | Path] | None) -> list[str] | None:
@@ -295,7 +313,7 @@ def _changed(planned: Recipe, given: dict[str, dict[str, Any]], file: Path) -> R
     return changed
 
 
-def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
+def _run(job: Job, *, resplit: bool, until: str | None, watch: Callable[[Event], None]) -> None:
     timings: dict[str, float] = {}
     before: dict[str, Outcome] = {}
     hashes: dict[str, str] = {}
@@ -304,7 +322,7 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
         started = time.perf_counter()
         watch(Event(stage, "start"))
         if stage == "get":
-            outcome, planned, key, done = _get(job)
+            outcome, planned, key, done = _get(job, lambda says: watch(Event("get", "part", says=says)))
             write(job.folder.path / "recipe.toml", recipe.to_toml(planned).encode())
         else:
             context = stages.Context(planned, decisions, job.folder, before, resplit, timings, dict(hashes))
@@ -323,6 +341,8 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
         words = stages.says(stage, outcome, rows)
         kind = ("gone" if "gone" in outcome.facts else "unchanged") if done else "done"
         watch(Event(stage, kind, timings[stage], words, outcome.facts))
+        if stage == until:
+            return
     started = time.perf_counter()
     about = finish(stages.Context(planned, decisions, job.folder, before, resplit=resplit))
     timings["report"] = round(time.perf_counter() - started, 3)
@@ -330,7 +350,7 @@ def _run(job: Job, *, resplit: bool, watch: Callable[[Event], None]) -> None:
     write_manifest(job.folder, about)
 
 
-def _get(job: Job) -> tuple[Outcome, Recipe, str, dict[str, Any] | None]:
+def _get(job: Job, say: Callable[[str], None]) -> tuple[Outcome, Recipe, str, dict[str, Any] | None]:
     """Read the sources, or take what was read before where they have not changed."""
     done = job.folder.facts("get")
     if done is not None:
@@ -343,13 +363,13 @@ def _get(job: Job) -> tuple[Outcome, Recipe, str, dict[str, Any] | None]:
         if now == read and done["key"] == stages.get_key(filled, read, hides=False):
             outcome = stages.hidden(job.folder.outcome("get", done), filled)
             return outcome, filled, stages.get_key(filled, read), None
-    outcome, filled = stages.get(job.recipe, job.table, job.folder)
+    outcome, filled = stages.get(job.recipe, job.table, job.folder, say)
     return outcome, filled, stages.get_key(filled, outcome.facts["fingerprint"]), None
 
 
 def _gone(job: Job) -> list[str]:
     """Name the paths of the sources from which nothing can be read any more."""
-    named = (path for each in job.recipe.sources if each.kind == "files" for path in stages.located(each, job.folder))
+    named = (path for each in job.recipe.sources if each.kind != "table" for path in stages.located(each, job.folder))
     return [path for path in named if path != "-" and not _is_there(path)]
 
 

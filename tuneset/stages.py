@@ -15,6 +15,7 @@ from tuneset import __version__, hiding, model, near, sources, step
 from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
+from tuneset.fetch import bring, is_address
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
 from tuneset.report.page import counted
@@ -48,8 +49,12 @@ class Context(NamedTuple):
         return apply(examples, findings, self.decisions, answer=self.recipe.task.answer)
 
 
-def get(planned: Recipe, table: Any, folder: Folder) -> tuple[Outcome, Recipe]:
-    """Read every source; what was guessed on the way is filled into the recipe that comes back."""
+def get(
+    planned: Recipe, table: Any, folder: Folder, say: Callable[[str], None] = lambda _: None
+) -> tuple[Outcome, Recipe]:
+    """Fetch and read every source; what was guessed on the way is filled into the recipe that comes back."""
+    brought = bring.bring(planned.sources, folder.inside / bring.STORE, say)
+    abouts = {source.name: bring.about(source, brought) for source in planned.sources}
     reads = [
         sources.read(
             table if table is not None else located(source, folder),
@@ -58,22 +63,39 @@ def get(planned: Recipe, table: Any, folder: Folder) -> tuple[Outcome, Recipe]:
             labels=source.labels,
             groups=source.groups,
             answer=planned.task.answer,
+            ours=sources.Ours(source.columns, source.rename, source.good, abouts[source.name]),
         )
         for source in planned.sources
     ]
+    _refuse_unlike(planned, reads)
     facts: dict[str, Any] = {
-        "said": [sentence for read in reads for sentence in read.said],
+        "said": [*(sentence for read in reads for sentence in read.said), *bring.said(brought)],
         "task": reads[0].task,
         "columns": [{"text": read.columns.text, "labels": list(read.columns.labels)} for read in reads],
         "kind": reads[0].columns.kind,
         "preview": {"columns": reads[0].preview.columns, "rows": reads[0].preview.head(3).rows()},
     }
+    facts |= {"fetched": bring.facts(brought)} if brought else {}
     _check_answer(planned.task.answer, facts["columns"][0]["labels"])
     examples = pl.concat([read.examples for read in reads])
     facts["fingerprint"] = fingerprint(planned, folder) or hash_of(examples["id"].to_list())
-    findings = pl.concat([read.findings for read in reads])
+    licences = bring.licences(planned.sources, brought)
+    findings = pl.concat([*(read.findings for read in reads), bring.forbidden(examples, licences, planned.task.use)])
     known = resolved(planned, facts)
     return hidden(Outcome(examples, findings, facts | {"hidden": []}), known), known
+
+
+def _refuse_unlike(planned: Recipe, reads: Sequence[sources.Read]) -> None:
+    """Refuse sources that are no one dataset: tables beside conversations, or tables with other labels."""
+    for source, read in zip(planned.sources, reads, strict=True):
+        where = f"sources {planned.sources[0].name} and {source.name}"
+        first, this = reads[0].columns, read.columns
+        if (first.kind == "table") != (this.kind == "table"):
+            raise InputError("a table and conversations are no one dataset", where, "prepare them one at a time")
+        if set(first.labels) != set(this.labels):
+            names = [", ".join(each.labels) or "none" for each in (first, this)]
+            hint = f'say what they are called here: columns = {{ "{(this.labels or ("label",))[0]}" = "{(first.labels or ("label",))[0]}" }}'
+            raise InputError(f"their labels have other names: {names[0]}, and {names[1]}", where, hint)
 
 
 def hidden(got: Outcome, planned: Recipe) -> Outcome:
@@ -102,7 +124,7 @@ def resolved(planned: Recipe, facts: Mapping[str, Any]) -> Recipe:
     ]
     labels = read[0].labels
     system = planned.task.system
-    if system is None and facts["kind"] == "table":
+    if system is None and facts["kind"] == "table" and labels:
         system = instruction(labels)
     task = planned.task.model_copy(update={"kind": planned.task.kind or facts["task"], "system": system})
     split = planned.split.model_copy(update={"stratify": planned.split.stratify or labels[:1]})
@@ -132,7 +154,7 @@ def instruction(labels: Sequence[str]) -> str:
 
 def fingerprint(planned: Recipe, folder: Folder) -> str | None:
     """Hash the bytes of every source; None where a source is not a file, or is not there any more."""
-    if any(source.kind != "files" or "-" in source.paths for source in planned.sources):
+    if any(source.kind == "table" or "-" in source.paths for source in planned.sources):
         return None
     try:
         return hash_of(
@@ -143,17 +165,29 @@ def fingerprint(planned: Recipe, folder: Folder) -> str | None:
 
 
 def located(source: Source, folder: Folder) -> list[str]:
-    """Find a source's paths: from here, or, when a run is taken up elsewhere, from beside its folder."""
-    beside = folder.path.parent
-    return [
-        str(beside / path) if not Path(path).exists() and (beside / path).exists() else path for path in source.paths
-    ]
+    """Find a source's paths: from here, or, when a run is taken up elsewhere, from beside its folder; or as they were fetched."""
+    return [place for path in source.paths for place in _places(path, source, folder)]
+
+
+def _places(path: str, source: Source, folder: Folder) -> list[str]:
+    if is_address(path):
+        made = bring.files(source, path, folder.inside / bring.STORE)
+        return made if made is not None else [path] * (source.kind != "web" or path == source.paths[0])
+    beside = folder.path.parent / path
+    return [str(beside) if not Path(path).exists() and beside.exists() else path]
 
 
 def get_key(planned: Recipe, source: str, *, hides: bool = True) -> str:
     """Hash what the stage `get` depends on: the bytes of the sources, how they are read, and what is hidden at once."""
     settings = hiding.settings(hiding.hiding(planned)) if hides else []
-    return hash_of(__version__, source, [each.model_dump() for each in planned.sources], planned.task.answer, settings)
+    asked = [planned.task.answer, planned.task.use]
+    return hash_of(
+        __version__,
+        source,
+        [each.model_dump(exclude={"rows", "share"}) for each in planned.sources],
+        asked,
+        settings,
+    )
 
 
 def depends_on(stage: str, context: Context) -> Any:
@@ -165,7 +199,9 @@ def depends_on(stage: str, context: Context) -> Any:
     beside = [path for each in asked for path in getattr(each, "reads", ())]
     beside += context.recipe.judge.target if stage == "judge" else []
     read = [file_hash(path) for path in (sources.expand(beside) if beside else [])]
-    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded, read
+    mixed = [(each.name, each.rows, each.share) for each in context.recipe.sources] if stage == "dedupe" else []
+    drawn = [mixed, context.recipe.split.seed] if any(rows or share for _, rows, share in mixed) else []
+    return [values[part] for part in parts.get(stage, (stage, "task"))], heeded, read, drawn
 
 
 def _decided(stage: str, context: Context) -> pl.DataFrame:
@@ -201,7 +237,16 @@ def clean(context: Context) -> Outcome:
 
 def dedupe(context: Context) -> Outcome:
     """Merge what is the same; flag what is nearly the same or contradicts itself."""
-    return _walk(context, "dedupe", context.before["clean"].examples)
+    from tuneset.dedupe import mix  # noqa: PLC0415  with the steps of this stage, which few commands need
+
+    walked = _walk(context, "dedupe", context.before["clean"].examples)
+    parts = mix.of(context.recipe.sources)
+    if not parts:
+        return walked
+    findings = mix.over(walked.examples, parts, context.recipe.split.seed)
+    return walked._replace(
+        examples=context.apply(walked.examples, findings), findings=pl.concat([walked.findings, findings])
+    )
 
 
 def judge(context: Context) -> Outcome:
@@ -464,14 +509,20 @@ def format_(context: Context) -> Outcome:
             path.unlink(missing_ok=True)
             continue
         with whole(path) as passing:
-            lines.write(lines.lines(chosen, context.recipe.task.system), passing)
+            put = lines.plain(chosen) if _is_plain(context) else lines.lines(chosen, context.recipe.task.system)
+            lines.write(put, passing)
         written[path.name] = {"rows": chosen.height, "bytes": path.stat().st_size, "sha256": file_hash(path)}
     return Outcome(examples, model.no_findings(), {"files": written})
 
 
+def _is_plain(context: Context) -> bool:
+    """Say whether the examples are texts without answers, which are written as {"text": …}."""
+    return context.recipe.task.kind == "plain"
+
+
 def check(context: Context) -> Outcome:
     """Read the files back, line by line, with the target's rules; count tokens."""
-    target = TARGETS[context.recipe.format.target]
+    target = TARGETS["together-text" if _is_plain(context) else context.recipe.format.target]
     examples = context.before["format"].examples
     ids = examples.join(context.before["split"].tables["split"], on="id", how="left").sort("id").select("id", "side")
     problems = [
@@ -491,7 +542,7 @@ def check(context: Context) -> Outcome:
     said = found.filter(pl.col("example").is_not_null()).select("rule", "example", "says", action=pl.lit("none"))
     numbers = tokens.count(examples, context.recipe.task.system)
     facts = {
-        "target": context.recipe.format.target,
+        "target": target.name,
         "lines": ids.height,
         "errors": int((found["severity"] == "error").sum()),
         "warnings": int((found["severity"] == "warning").sum()),
@@ -543,6 +594,6 @@ def _judged(judged: Mapping[str, Any], flagged: int) -> str:
         return str(judged["words"])
     right = (((judged["size"] or {}).get("sides") or {}).get("validation") or {}).get("accuracy")
     told = [f"{flagged:,} to look at" if flagged else "nothing to look at"]
-    told += [f"a small classifier is right on {right:.0%} of validation"] if right is not None else []
+    told += [f"a small classifier is right on {100 * right:.0f} % of validation"] if right is not None else []
     told += [f"a sample of {judged['rows']:,}"] if judged["rows"] < judged["of"] else []
     return " · ".join(told)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,9 +26,17 @@ if TYPE_CHECKING:
 
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
+    from tuneset.fetch.search import Searched
     from tuneset.run import Event
+    from tuneset.scrape.crawl import Crawled, Would
+    from tuneset.scrape.crawl import Event as Crawling
     from tuneset.sources import Read
 
+ACCEPT = {
+    "drop": "accept drops the example",
+    "edit": "accept takes what is suggested",
+    "none": "accept says that you have looked",
+}
 LEVELS = {"ready": ("✓", "bold green"), "look": ("◐", "bold yellow"), "not-ready": ("✗", "bold red")}
 # C0 and C1 controls, bidirectional overrides: text from a dataset must not steer the terminal.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -99,10 +108,10 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
     with screen.status("") if moving else contextlib.nullcontext() as status:
 
         def watch(event: Event) -> None:
-            if event.kind != "start":
+            if event.kind not in ("start", "part"):
                 _ended(screen, event)
             elif status is not None:
-                status.update(f" {event.stage} …")
+                status.update(plain(f" {event.stage} … {event.says}", 100))
 
         yield watch
 
@@ -169,6 +178,106 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
         )
 
 
+def candidates(found: Searched, *, as_json: bool) -> None:
+    """Print datasets that may fit, best first, with what is known of them, and which places did not answer."""
+    if as_json:
+        print_json({"candidates": [each._asdict() for each in found.candidates], "says": found.says})
+        return
+    screen = console()
+    for number, each in enumerate(found.candidates, 1):
+        say(screen, Text(f"  {number:>2}  ", style="dim"), Text(each.address or each.url, style="bold"))
+        sizes = (f"{each.rows:,} rows" if each.rows else "", f"{each.bytes / 1e6:,.1f} MB" if each.bytes else "")
+        known = [
+            each.licence or "no licence",
+            *sizes,
+            f"{each.downloads:,} downloads" if each.downloads else "",
+            each.updated,
+        ]
+        say(screen, " " * 6, plain(" · ".join(filter(None, known)), 200))
+        for words in (each.title, ", ".join(each.columns), each.says):
+            if words and words not in each.address:
+                say(screen, " " * 6, Text(plain(words, 160).plain, style="dim"))
+        if each.warns:
+            say(screen, " " * 6, Text(plain(each.warns, 200).plain, style="yellow"))
+    for sentence in found.says:
+        say(screen, "  ", plain(sentence, 300))
+    if not found.candidates:
+        say(screen, "  ", Text("Nothing was found. Try fewer or other words."))
+        return
+    first = next((each.address for each in found.candidates if each.address), "ADDRESS")
+    say_whole(screen, Text.assemble("\n  Look at its rows: ", (f"tuneset peek {first}", "cyan")))
+
+
+@contextlib.contextmanager
+def crawling(*, quiet: bool) -> Iterator[Callable[[Crawling], None]]:
+    """Show how many pages are there, how fast they come, and how many addresses wait; a limit or Ctrl-C ends it."""
+    began, screen = time.monotonic(), console()
+    moving = not quiet and not screen.soft_wrap and not screen.is_dumb_terminal
+    with screen.status("") if moving else contextlib.nullcontext() as status:
+
+        def watch(event: Crawling) -> None:
+            if status is None:
+                return
+            rate = event.done / max(time.monotonic() - began, 1e-3)
+            left = f", {event.waiting / rate / 60:,.0f} min left" if rate and event.waiting else ""
+            status.update(
+                plain(f" {event.done:,} pages, {rate:.1f} a second, {event.waiting:,} wait{left}; {event.url}", 100)
+            )
+
+        yield watch
+
+
+def crawled(done: Crawled, folder: str, *, as_json: bool) -> None:
+    """Print what a crawl left: rows, pages, why others gave nothing, and how it goes on."""
+    if as_json:
+        print_json({**done._asdict(), "file": str(done.file)})
+        return
+    screen = console()
+    say(screen, "  ", Text(f"{done.rows:,} examples of {counted(done.pages, 'page')}", style="bold"))
+    for reason, count in sorted(done.out.items(), key=lambda each: -each[1]):
+        say(screen, "  ", plain(f"{counted(count, 'page')} left out: {reason}", 200))
+    for name, reason in done.closed.items():
+        say(screen, "  ", plain(f"{name} is left alone: {reason}", 200))
+    if done.waiting:
+        why = done.stopped or "a limit was reached, or a host asks for patience"
+        say(screen, "  ", plain(f"{counted(done.waiting, 'address')} wait ({why}): the same command goes on", 200))
+    say_whole(screen, Text.assemble("\n  Next: ", (f"tuneset prepare {folder}", "cyan")))
+
+
+def would(plans: Sequence[Would], *, as_json: bool) -> None:
+    """Print what a crawl would meet at each seed."""
+    if as_json:
+        print_json([each._asdict() for each in plans])
+        return
+    screen = console()
+    for each in plans:
+        mark = ("✓ ", "bold green") if each.allowed else ("✗ ", "bold red")
+        say(screen, Text.assemble("  ", mark), Text(plain(each.seed, 200).plain, style="bold"))
+        known = [each.why, f"a pause of {each.delay:g} s", f"training: {each.preference} {each.evidence}".rstrip()]
+        say(screen, " " * 4, plain(" · ".join(filter(None, known)), 300))
+
+
+def forgotten(url: str, left: int) -> None:
+    """Print what is left once a page is forgotten."""
+    screen = console()
+    say(screen, "  ", plain(f"{url} is forgotten; {counted(left, 'example')} of the crawl stay", 300))
+    say(screen, "  ", Text("What you published or copied elsewhere still holds it: take it back there."))
+
+
+def stopped(dataset: Dataset, stage: str, *, as_json: bool) -> None:
+    """Print what a run has that stops after a stage, and how it goes on."""
+    if as_json:
+        facts = dataset.folder.facts(stage) or {}
+        rows = dataset.folder.outcome(stage, facts).examples.height
+        print_json({"run": str(dataset.path), "until": stage, "rows": rows, "said": facts["facts"].get("said", [])})
+        return
+    say(
+        console(),
+        f"\n  Stopped after {stage}, as asked. ",
+        Text.assemble("Go on: ", (f"tuneset prepare {dataset.path}", "cyan")),
+    )
+
+
 def _verdict(screen: Console, summary: Mapping[str, Any]) -> None:
     mark, style = LEVELS[summary["verdict"]["level"]]
     screen.print(Text(f"  {mark} {summary['verdict']['words']}", style=style))
@@ -195,7 +304,7 @@ def _leaks(certificate: Mapping[str, Any] | None) -> str:
         return ""
     pairs, random = certificate["pairs_across"], certificate["random_split_leaks"]["rows"]
     start = counted(pairs, "pair") + " of near-duplicates" if pairs else "No near-duplicate"
-    return f"{start} across the sides; a plain random split would have leaked {counted(random, 'validation row')}."
+    return f"{start} across the sides; a plain random split would have leaked {counted(random, 'validation row') if random else 'none'}."
 
 
 def peeked(read: Read, *, as_json: bool) -> None:
@@ -230,7 +339,8 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
     limit = (0 if as_json else 20) if limit is None else limit
     shown = findings.head(limit) if limit else findings
     if as_json:
-        print_json({"total": findings.height, "findings": shown.to_dicts()})
+        waits = (findings["state"] == "waiting").sum()
+        print_json({"total": findings.height, "waiting": waits, "findings": shown.to_dicts()})
         return
     screen = console()
     for row in shown.iter_rows(named=True):
@@ -243,10 +353,23 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
         say(screen, " " * 10, plain(row["says"], 160))
     hidden = findings.height - shown.height
     more = f" ({hidden:,} more: --limit 0)" if hidden else ""
-    screen.print(Text(f"\n  {counted(findings.height, 'finding')}{more}"))
+    screen.print(Text(f"\n  {_waiting(findings)}{more}"))
     if shown.height:
-        command = f"  Next: tuneset decide {run} {shown['id'][0][:8]} accept|reject|edit"
-        say_whole(screen, Text(command, style="dim"))
+        first = shown.row(0, named=True)
+        say_whole(screen, Text(f"  Next: tuneset decide {run} {first['id'][0:8]} accept|reject|edit", style="dim"))
+        say(
+            screen,
+            " " * 8,
+            Text(f"{ACCEPT[first['action']]}; reject leaves it as it was; edit writes --after VALUE.", style="dim"),
+        )
+
+
+def _waiting(findings: pl.DataFrame) -> str:
+    """Count findings, and those that wait for an answer."""
+    words, waits = counted(findings.height, "finding"), int((findings["state"] == "waiting").sum())
+    if waits == findings.height:
+        return f"{words}{' waits' if waits == 1 else ' wait'} for your answer" if waits else words
+    return f"{words}, {f'{waits:,} of them' if waits else 'none'} {'waits' if waits < 2 else 'wait'} for your answer"
 
 
 def corrections(found: pl.DataFrame, run: str, *, as_json: bool) -> None:
@@ -346,7 +469,7 @@ def explained(pages: Sequence[Mapping[str, str]], checks: Sequence[Mapping[str, 
 
 
 def _title(screen: Console, page: Mapping[str, str]) -> None:
-    say(screen, Text(f"{page['rule']:<24}", style="bold"), page["title"])
+    say(screen, Text(f"{page['rule']:<26}", style="bold"), page["title"])
 
 
 def _page(screen: Console, text: str) -> None:

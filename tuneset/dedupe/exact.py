@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import orjson
 import polars as pl
 
 from tuneset import model
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+SHOWN = 3  # other labels of a text that are named
 SAME = "the same text and answer as another example, which is kept"
 
 
@@ -82,15 +84,16 @@ class ConflictingLabel:
     """Flag examples whose text is the same and whose labels differ.
 
     Why it hurts: the model is paid for both answers and learns neither.
-    Nothing is done by itself: a person rejects the finding (the label is right), edits the label, or accepts that the
-    example is left out. Until then all of them stay on one side of the split.
+    Nothing is done by itself: a person accepts (the example is dropped), rejects (its label is right) or edits (it gets
+    another label). Once one label is left among the twins, nothing waits any more. Until then all of them stay on one
+    side of the split.
     `majority`: a label that more than this share of the twins carry is not flagged.
     Limits: texts are compared after case folding and squeezing space; for paraphrases see near-duplicate.
 
     >>> from tuneset.testing import examples
     >>> rows = examples([{"text": "where is it?", "label": label} for label in ("Orders", "Orders", "Shipping")])
     >>> ConflictingLabel()(rows).select("when", "says").rows()
-    [('on-accept', 'labelled Shipping, as are 33 % of the rows with this text')]
+    [('on-accept', 'labelled Shipping; with the same text: Orders (2 rows); accept drops this one')]
     """
 
     rule: ClassVar[str] = "conflicting-label"
@@ -109,25 +112,58 @@ class ConflictingLabel:
 
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which examples carry another label than their twins."""
-        share = pl.len().over("key", "label") / pl.len().over("key")
-        return (
-            examples.select("id", "label", key=self.key)
+        rows = (
+            examples.select("id", "label", "labels", key=self.key)
             .filter(~pl.col("key").is_unique())  # most rows have no twin: 1 M rows shrink before the windows below
             .filter(pl.col("label").n_unique().over("key") > 1)
-            .with_columns(share=share, twins=pl.col("id").implode().over("key"))
-            .filter(pl.col("share") <= self.majority)
-            .select(
-                rule=pl.lit(self.rule),
-                example="id",
-                action=pl.lit("drop"),
-                when=pl.lit("on-accept"),
-                field=pl.lit("/labels"),
-                says=pl.format(
-                    "labelled {}, as are {} % of the rows with this text",
-                    "label",
-                    (pl.col("share") * 100).round(0).cast(pl.Int64),
-                ),
-                score=1 - pl.col("share"),
-                others=pl.col("twins").list.set_difference(pl.concat_list("id")).list.sort(),
+            .with_columns(
+                twins=pl.col("id").implode().over("key"), share=pl.len().over("key", "label") / pl.len().over("key")
             )
         )
+        found = rows.filter(pl.col("share") <= self.majority)
+        return found.join(
+            _others(rows), on=["key", "label"], how="left", nulls_equal=True, maintain_order="left"
+        ).select(
+            rule=pl.lit(self.rule),
+            example="id",
+            action=pl.lit("drop"),
+            when=pl.lit("on-accept"),
+            field=pl.lit("/labels"),
+            says=pl.format("labelled {}; with the same text: {}; accept drops this one", "own", "theirs"),
+            score=1 - pl.col("share"),
+            others=pl.col("twins").list.set_difference(pl.concat_list("id")).list.sort(),
+        )
+
+
+def _others(rows: pl.DataFrame) -> pl.DataFrame:
+    """Name for each label of a text (`key`, `label`) itself (`own`) and the other labels of that text (`theirs`)."""
+    of = rows.group_by("key", "label", maintain_order=True).agg(pl.col("labels").first(), many=pl.len())
+    names = {each: named(each) for each in of["labels"].unique().drop_nulls()}
+    own = pl.coalesce(pl.col("labels").replace_strict(names, default=None, return_dtype=pl.String), "label")
+    several = pl.when(pl.col("many") > 1).then(pl.format("{} ({} rows)", "own", "many")).otherwise("own")
+    of = of.with_columns(own=own.fill_null("nothing"), labels_of_it=pl.len().over("key")).with_columns(said=several)
+    first = of.sort("many", "own", descending=[True, False]).group_by("key", maintain_order=True).head(SHOWN + 1)
+    theirs = (
+        of.join(first.select("key", "said", other="label"), on="key", maintain_order="left_right")
+        .filter(pl.col("label").ne_missing(pl.col("other")))
+        .group_by("key", "label", maintain_order=True)
+        .agg(
+            pl.col("said_right").head(SHOWN).str.join(", "),
+            more=pl.col("labels_of_it").first().cast(pl.Int64) - 1 - SHOWN,
+        )
+    )
+    more = pl.when(pl.col("more") > 0).then(pl.format(", {} more", "more")).otherwise(pl.lit(""))
+    theirs = theirs.select("key", "label", theirs=pl.col("said_right") + more)
+    return of.select("key", "label", "own").join(theirs, on=["key", "label"], nulls_equal=True)
+
+
+def named(labels: str) -> str:
+    """Write the values of label columns as a person would.
+
+    >>> named('{"category": "Orders", "sub_category": ["Late", "Lost"]}')
+    'Orders / Late, Lost'
+    """
+    values = (each if isinstance(each, list) else [each] for each in orjson.loads(labels).values())
+    return " / ".join(
+        ", ".join(each if isinstance(each, str) else orjson.dumps(each).decode() for each in value) for value in values
+    )

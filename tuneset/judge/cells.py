@@ -58,7 +58,7 @@ def label_cells(
             "label": each["label"],
             "like": here.texts.filter(pl.Series(here.codes == names.index(each["label"]))).head(LIKE).to_list(),
             "rows": each["wanted"] - asked[each["label"]],
-            "words": f"{each['label']}: {each['here']:.1%} here, {each['there']:.1%} there.",
+            "words": f"{100 * each['here']:.1f} % here, {100 * each['there']:.1f} % there.",
         }
         for each in sorted(compared, key=lambda each: -int(each["wanted"]))
         if each["wanted"] > asked[each["label"]]

@@ -94,7 +94,7 @@ def figures(looked: Seen, said: pl.DataFrame, spec: Judge) -> dict[str, Any]:
         else None
     )
     found: dict[str, Any] = {
-        "labels": labels.audit(whole, columns),
+        "labels": labels.audit(whole, columns, said if labels.LabelError.rule in spec.steps else None),
         "relevance": relevance.relevance(whole, columns, said),
         "diversity": diversity.diversity(whole, columns, None if looked.target is None else view.view(looked.target)),
         "representativeness": compared and {"against": against} | compared,

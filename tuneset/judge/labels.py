@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -324,34 +325,47 @@ def _after(before: str, said: dict[str, Doubted], meant: dict[tuple[str, str], A
     return json.dumps(values, ensure_ascii=False)
 
 
-def audit(seen: View, columns: Sequence[Labels], threshold: float = THRESHOLD) -> list[dict[str, Any]]:
+def audit(seen: View, columns: Sequence[Labels], said: pl.DataFrame | None = None) -> list[dict[str, Any]]:
     """Return figures for each label column: how many rows are flagged, and which labels are taken for one another.
+
+    `said`: what the rule `label-error` found, which is counted (a finding that doubts two columns in each of them);
+    None where it was not asked.
 
     >>> from tuneset.testing import examples
     >>> rows = examples(LabelError.silent[0])
-    >>> audit(view(rows), labels(rows))[0]["words"]
-    'No label looks wrong, and no two labels are taken for one another.'
+    >>> audit(view(rows), labels(rows), LabelError()(rows))[0]["words"]
+    'No label looks wrong, and no two labels are often taken for one another.'
     """
-    return [_audited(seen, each, threshold) for each in columns]
+    own = None if said is None else said.filter(pl.col("rule") == LabelError.rule)["says"]
+    counts = [_doubting(own, each.column, several=len(columns) > 1) for each in columns]
+    return [_audited(seen, each, count) for each, count in zip(columns, counts, strict=True)]
 
 
-def _audited(seen: View, of: Labels, threshold: float) -> dict[str, Any]:
+def _doubting(says: pl.Series | None, column: str, *, several: bool) -> int | None:
+    """Count the findings that doubt the label of a column."""
+    if says is None or not several:
+        return None if says is None else len(says)
+    return int(says.str.contains(rf"(?:^|; ){re.escape(column)}: ").sum())
+
+
+def _audited(seen: View, of: Labels, flagged: int | None) -> dict[str, Any]:
     found = judged(seen, of)
-    facts: dict[str, Any] = {"column": of.column, "classes": len(of.names), "flagged": 0, "accuracy": None}
+    facts: dict[str, Any] = {"column": of.column, "classes": len(of.names), "flagged": flagged or 0, "accuracy": None}
     if found is None:
         return facts | {"confused": [], "matrix": None, "words": _FEW}
-    above, told = limit(found, threshold), confusion(seen, found)
-    flagged = int(np.count_nonzero(doubts(seen, found, above)[0] > above))
-    words = _words(flagged, told["confused"], len(of.names) - len(found.names)) if above < np.inf else _HOPELESS
-    return facts | {"flagged": flagged, "accuracy": round(accuracy(found), 4), **told, "words": words}
+    told = confusion(seen, found)
+    words = _words(flagged, told["confused"], len(of.names) - len(found.names))
+    hopeless = not limit(found, THRESHOLD) < np.inf
+    return facts | {"accuracy": round(accuracy(found), 4), **told, "words": _HOPELESS if hopeless else words}
 
 
-def _words(flagged: int, pairs: list[dict[str, Any]], rare: int) -> str:
-    wrong = "No label looks wrong" if not flagged else f"{flagged} label{'s look' if flagged > 1 else ' looks'} wrong"
-    words = f"{wrong}, and no two labels are taken for one another."
+def _words(flagged: int | None, pairs: list[dict[str, Any]], rare: int) -> str:
+    apart = "no two labels are often taken for one another"
     if pairs:
-        first = f"{pairs[0]['one']} and {pairs[0]['other']}"
-        words = f"{wrong}; {first} are taken for one another most, in {pairs[0]['rows']} rows."
+        first, rows = f"{pairs[0]['one']} and {pairs[0]['other']}", pairs[0]["rows"]
+        apart = f"{first} are taken for one another most, in {rows} row{'s' if rows > 1 else ''}"
+    wrong = f"{flagged} label{'s look' if flagged != 1 else ' looks'} wrong" if flagged else "No label looks wrong"
+    words = f"{apart[0].upper()}{apart[1:]}." if flagged is None else f"{wrong}{';' if pairs else ', and'} {apart}."
     if rare:
         words += f" Not looked at: {rare} label{'s' if rare > 1 else ''} with fewer than {USUAL} different train rows."
     return words

@@ -225,7 +225,7 @@ def _words(found: dict[str, Any]) -> str:
     says = {"labels": _words_labels, "two_sample": _words_two_sample, "coverage": _words_coverage}
     said = [says[test["name"]](found) for test in tests if test["differs"]]
     rows = sum(cell["rows"] for cell in found["cells"])
-    mend = [f"Adding {rows:,} rows would mend most of it: see the cells."] if rows else []
+    mend = [f"Adding {rows:,} rows would mend most of it."] if rows else []
     return " ".join([f"The set is not like its target {sure}.", *said, *mend])
 
 
@@ -242,4 +242,4 @@ def _words_two_sample(found: dict[str, Any]) -> str:
 
 def _words_coverage(found: dict[str, Any]) -> str:
     cover = found["coverage"]
-    return f"{cover['value']:.0%} of the target's texts have some like them here; at least {cover['low']:.0%} is usual."
+    return f"{100 * cover['value']:.0f} % of the target's texts have some like them here; at least {100 * cover['low']:.0f} % is usual."

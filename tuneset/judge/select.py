@@ -75,9 +75,12 @@ def selected(examples: pl.DataFrame, rows: int, seed: int = 42) -> tuple[pl.Data
         f"The {len(made.rows):,} chosen rows are on average {made.coverage:.3f} alike to the row of their label that they"
         f" stand for; {len(made.rows):,} rows drawn at random, with the same rows a label, {made.chance:.3f}."
     )
+    of = int(seen.train.sum())
+    if rows > of:
+        words = f"There are only {of:,} train rows to choose from, not {rows:,}: all of them are chosen."
     facts: dict[str, object] = {
         "rows": len(made.rows),
-        "of": int(seen.train.sum()),
+        "of": of,
         "coverage": round(made.coverage, 4),
         "chance": round(made.chance, 4),
         "curve": made.curve,

@@ -133,8 +133,8 @@ def _curve(grown: Grown) -> dict[str, Any]:
         "points": [{"rows": round(float(rows))} | _figures(*figures) for rows, *figures in points],
         "fit": dict(zip(("a", "b", "c", "first"), (float(f"{value:.6g}") for value in ahead.law), strict=True)),
         "ahead": said,
-        "words": f"With twice the examples to learn from ({twice['rows']:,}), {SEEN} would get {_percent(twice)} right, and "
-        f"{_points(twice['gain'])} more than with the {here:,} here.",
+        "words": f"With twice the examples to learn from ({twice['rows']:,}), {SEEN} would get {_percent(twice)} of rows that are "
+        f"new to it right, about {_points(twice['gain'])} more than the {100 * float(measured.right[-1]):.0f} % with the {here:,} here.",
     }
 
 
@@ -247,17 +247,18 @@ def _points(gain: float) -> str:
 
 
 def _compared(sides: dict[str, dict[str, Any] | None]) -> str:
-    """Say what the sides show, and what a split that ignores near-duplicates would have claimed."""
-    seen, left, fresh, leaky = (sides[name] for name in ("train", "held_out", "validation", "leaky"))
+    """Say what each side shows, and what a split that ignores near-duplicates would have claimed."""
+    seen, left, fresh, novel, leaky = (sides[name] for name in ("train", "held_out", "validation", "novel", "leaky"))
     if not (seen and left and leaky):
         return "There are no train rows with one label to judge by."
-    asked = f"; of the validation rows, {_percent(fresh)}" if fresh else ""
+    new = f"{_percent(left)} of train, each kept from it in turn (where the learning curve ends)"
+    asked = f"; {_percent(fresh)} of validation" if fresh else ""
+    far = f"; {_percent(novel)} of its novel half, which is least like train" if fresh and novel else ""
+    trust = f" The {100 * left['accuracy']:.0f} % rests on the most rows." if fresh else ""
     claim = leaky["accuracy"] - left["accuracy"]
     would = f" A split that ignores near-duplicates would have claimed {_points(claim)} more." if claim >= 0.005 else ""
-    return (
-        f"{SEEN.capitalize()} gets {100 * seen['accuracy']:.0f} % right of the train rows that it has seen, and {_percent(left)} "
-        f"of those that were kept from it{asked}. The second figure says how well it knows what is new.{would}"
-    )
+    known = f"{SEEN.capitalize()} gets {100 * seen['accuracy']:.0f} % of the train rows that it has learned right."
+    return f"{known} Of rows that are new to it: {new}{asked}{far}.{trust}{would}"
 
 
 def _words(counted: dict[str, int], grown: Grown | None, *, enough: bool) -> str:

@@ -130,11 +130,11 @@ def _curve(curve: dict[str, Any] | None) -> Chart | None:
 
 
 SIDES = {
-    "train": "train, as fitted",
-    "held_out": "train, held out",
+    "train": "train, learned",
+    "held_out": "train, kept from it",
     "validation": "validation",
-    "novel": "validation, novel only",
-    "leaky": "a split that ignores twins",
+    "novel": "validation, novel half",
+    "leaky": "if twins were split",
 }
 
 

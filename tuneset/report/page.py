@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset.report.charts import SIDES, embedded
-from tuneset.report.words import change, counted, number, percent, shown, side_by_side, size
+from tuneset.report.words import change, counted, number, percent, sentence, shown, side_by_side, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,6 +58,7 @@ def render(summary: dict[str, Any]) -> str:
         "judge": dict.fromkeys(PARTS) | (summary.get("judge") or {}),
         "compared": summary.get("compared"),
         "clusters": summary.get("clusters"),
+        "gate": summary.get("gate"),
         "rules": rules,
         "style": _asset("report.css"),
         "scripts": scripts,
@@ -166,7 +167,7 @@ def _environment(room: Room) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "counted": counted, "percent": percent, "size": size}
-    environment.filters |= {"turns": turns, "answer": answer}
+    environment.filters |= {"turns": turns, "answer": answer, "sentence": partial(sentence, most=room.text)}
     environment.globals |= {
         "change": partial(change, most=room.text),
         "side_by_side": partial(side_by_side, most=room.text),

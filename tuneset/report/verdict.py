@@ -51,8 +51,8 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
 
 def _doubts(summary: Mapping[str, Any]) -> list[str]:
     """Say what a careful person would look at before training."""
-    waiting = {each["rule"]: each["waiting"] for each in summary["rules"]}
-    waiting["label-error"] = _single(waiting)
+    waiting = {each["rule"]: each["waiting"] - each.get("twins", 0) for each in summary["rules"]}
+    conflicting = waiting.get("conflicting-label", 0)
     balance, split = summary["balance"], summary["split"]
     rare = sum(value["rows"] < RARE for each in summary["labels"] for value in each["values"])
     few = balance["kept"] if balance["kept"] < FEW_ROWS else 0
@@ -60,10 +60,15 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
     told = ("class", "") if summary["labels"] else ("kind", "of examples (by source, turns and length) ")
     checks = [
         (_stuck(summary), "example", "on the sides of an earlier run, which are not the shares that you ask for now."),
-        (waiting.get("conflicting-label", 0), "example", "with a twin that has another label."),
+        (conflicting, "example", "with a twin that has another label."),
+        (waiting.get("licence", 0), "example", "whose licence forbids what the set is for, or is not known."),
         (waiting.get("secret", 0), "example", "with a key, a token or a password."),
         (waiting.get("contamination", 0), "example", "of another set that it must not hold."),
-        (_many(waiting, DOUBTFUL, balance["kept"]), "example", "with a label that is doubtful."),
+        (
+            _many(waiting, DOUBTFUL, balance["kept"]),
+            "other example" if conflicting else "example",
+            "with a label that is doubtful.",
+        ),
         (_many(waiting, STRAY, balance["kept"]), "example", "that seem to belong to no label."),
         (few, "example", "in all: 100 are a start."),
         (rare, "label value", f"with fewer than {RARE} examples."),
@@ -77,11 +82,6 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
         (split["conflicts"], "example", "on different sides by an earlier run, and tied now."),
     ]
     return [f"{counted(count, noun)} {words}" for count, noun, words in checks if count] + _judged(summary)
-
-
-def _single(waiting: Mapping[str, int]) -> int:
-    """Count doubtful labels but for those of twins with another label, which are a rule of their own."""
-    return max(waiting.get("label-error", 0) - waiting.get("conflicting-label", 0), 0)
 
 
 def _many(waiting: Mapping[str, int], rules: tuple[str, ...], rows: int) -> int:
@@ -124,12 +124,13 @@ def actions(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
 def _to_mend(summary: Mapping[str, Any], run: str) -> list[Choice]:
     """List what makes the files or the split wrong."""
     errors, conflicts = summary["check"]["errors"], summary["split"]["conflicts"]
+    files = " ".join(f"{run}/{each['name']}" for each in summary["files"])
     return [
         (
             errors,
             f"Mend {counted(errors, 'problem')} that the target would refuse",
             "The platform rejects the file, or silently skips such rows.",
-            f"tuneset findings {run}",
+            f"tuneset check {files} --target {summary['check']['target']}",
         ),
         (
             conflicts,
@@ -148,41 +149,26 @@ def _to_mend(summary: Mapping[str, Any], run: str) -> list[Choice]:
 
 def _to_look_at(summary: Mapping[str, Any], run: str) -> list[Choice]:
     """List what a person has to settle, the gravest first."""
-    found = {
-        (each["rule"], state): each[state] for each in summary["rules"] for state in ("found", "waiting", "applied")
-    }
-    conflicting, secret, contaminated = (
-        found.get((rule, "waiting"), 0) for rule in ("conflicting-label", "secret", "contamination")
-    )
-    doubtful = _single({rule: count for (rule, state), count in found.items() if state == "waiting"})
-    stray = sum(found.get((rule, "waiting"), 0) for rule in STRAY)
-    private = secret + found.get(("personal-data", "waiting"), 0)
-    unreadable, missing = found.get(("unreadable-row", "found"), 0), found.get(("missing-label", "applied"), 0)
+    found = {(each["rule"], state): each[state] for each in summary["rules"] for state in ("found", "waiting", "out")}
+    waiting = {rule: count for (rule, state), count in found.items() if state == "waiting"}
+    conflicting, contaminated = (waiting.get(rule, 0) for rule in ("conflicting-label", "contamination"))
+    unreadable, missing = found.get(("unreadable-row", "found"), 0), found.get(("missing-label", "out"), 0)
     return [
         (
             conflicting,
             f"Settle {counted(conflicting, 'example')} with a twin that has another label",
-            "The model would be taught both answers.",
+            "The model would be taught both answers. Accept drops the example, reject keeps its label, edit gives it another.",
             f"tuneset findings {run} --rule conflicting-label",
         ),
         (
-            private,
-            f"Mask {counted(private, 'find')} of personal data or secrets",
-            f'A model repeats what it has read. Write action = "mask" in {run}/recipe.toml.',
-            f"tuneset findings {run} --rule {'secret' if secret else 'personal-data'}",
+            waiting.get("licence", 0),
+            f"Look at the licence of {counted(waiting.get('licence', 0), 'example')}",
+            "It forbids the use that the recipe names, or is not known. Accept drops the example.",
+            f"tuneset findings {run} --rule licence --limit 3",
         ),
-        (
-            doubtful,
-            f"Look at {counted(doubtful, 'label')} that may be wrong",
-            "A wrong label teaches the wrong answer. Accept takes what is suggested, reject keeps what is there.",
-            f"tuneset findings {run} --rule label-error",
-        ),
-        (
-            stray,
-            f"Look at {counted(stray, 'example')} that may not belong here",
-            "The model would learn to answer what nobody asks.",
-            f"tuneset findings {run} --rule {'irrelevant' if found.get(('irrelevant', 'waiting')) else 'far-cluster'}",
-        ),
+        _to_mask(waiting, run),
+        _doubtful(summary, run),
+        _stray(waiting, run),
         (
             contaminated,
             f"Look at {counted(contaminated, 'example')} that another set holds too",
@@ -202,6 +188,43 @@ def _to_look_at(summary: Mapping[str, Any], run: str) -> list[Choice]:
             f"tuneset findings {run} --rule missing-label",
         ),
     ]
+
+
+def _to_mask(waiting: Mapping[str, int], run: str) -> Choice:
+    """Say what should not be repeated: secrets, and once they are gone personal data."""
+    rule = "secret" if waiting.get("secret") else "personal-data"
+    count = waiting.get(rule, 0)
+    return (
+        count,
+        f"Mask {counted(count, 'secret' if rule == 'secret' else 'find')}{' of personal data' * (rule != 'secret')}",
+        f'A model repeats what it has read. Write action = "mask" in {run}/recipe.toml.',
+        f"tuneset findings {run} --rule {rule}",
+    )
+
+
+def _doubtful(summary: Mapping[str, Any], run: str) -> Choice:
+    """Say how many labels may be wrong; nothing where all of them are those of twins, which come before."""
+    rule = next((each for each in summary["rules"] if each["rule"] == "label-error"), {"waiting": 0})
+    count, twins = rule["waiting"], rule.get("twins", 0)
+    those = f", {twins:,} of them of twins with another label" if twins else ""
+    return (
+        count - twins,
+        f"Look at {counted(count, 'label')} that may be wrong{those}",
+        "A wrong label teaches the wrong answer. Accept takes what is suggested, reject keeps what is there.",
+        f"tuneset findings {run} --rule label-error",
+    )
+
+
+def _stray(waiting: Mapping[str, int], run: str) -> Choice:
+    """Say how many examples may not belong here: those that stand alone, and once they are settled a few together."""
+    rule = next((each for each in STRAY if waiting.get(each)), STRAY[0])
+    count = waiting.get(rule, 0)
+    return (
+        count,
+        f"Look at {counted(count, 'example')} that may not belong here",
+        "The model would learn to answer what nobody asks.",
+        f"tuneset findings {run} --rule {rule}",
+    )
 
 
 def _to_go_on(summary: Mapping[str, Any], run: str) -> list[Choice]:

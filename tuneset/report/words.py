@@ -46,6 +46,15 @@ def shown(value: Any, most: int = 300) -> Any:
     return Seen(_spelled(value[:most], HIDDEN) + (f"… {counted(rest, 'more character')}" if rest > 0 else ""))
 
 
+def sentence(value: Any, most: int = 300) -> Any:
+    r"""Make words of our own fit to be seen: four times as long as a text may be, and no line ends before a % sign.
+
+    >>> sentence("82 % of validation", 80)
+    '82\xa0% of validation'
+    """
+    return shown(re.sub(r"(?<=\d) (?=%)", "\xa0", value) if isinstance(value, str) else value, 4 * most)
+
+
 def change(before: str, after: str, most: int = 300) -> list[Piece]:
     """Show an edit as one text in pieces: what stays, what goes, what comes; of long parts that stay, the ends.
 
@@ -97,13 +106,15 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}".removesuffix(".0")
 
 
-def percent(share: float) -> str:
-    r"""Write a share of one in percent; what is not nothing never reads as nothing.
+def percent(share: float, digits: int | None = None) -> str:
+    r"""Write a share of one in percent; what is not nothing never reads as nothing. `digits`: so many, for a column.
 
-    >>> percent(0.05), percent(0.205), percent(0.00002)
-    ('5\xa0%', '20.5\xa0%', '<0.1\xa0%')
+    >>> percent(0.05), percent(0.205), percent(0.00002), percent(0.6, 1)
+    ('5\xa0%', '20.5\xa0%', '<0.1\xa0%', '60.0\xa0%')
     """
-    return "<0.1\xa0%" if 0 < share < 0.0005 else f"{round(share * 100, 1):g}\xa0%"
+    if 0 < share < 0.0005:
+        return "<0.1\xa0%"
+    return f"{round(share * 100, 1):g}\xa0%" if digits is None else f"{share * 100:.{digits}f}\xa0%"
 
 
 def size(count: int) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "instruction and output"
 KEYS = frozenset({"instruction", "output"})
+FORMS = {"not-an-object": '{"instruction": ..., "input": ..., "output": ...}', "content-not-text": "a string"}
 _TEXTS = ("instruction", "input", "output", "system")
 
 

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 NAME = "Anthropic Messages"
 KEYS = frozenset({"messages"})
+FORMS = {
+    "not-an-object": '{"messages": [...]}',
+    "message-not-an-object": '{"role": ..., "content": ...}',
+    "unknown-role": "user and assistant",
+    "content-not-text": 'a string, or blocks such as {"type": "text", "text": ...}',
+    "bad-tool-call": '{"type": "tool_use", "id": ..., "name": ..., "input": {...}}',
+    "bad-tools": '[{"name": ..., "input_schema": {...}}]',
+    "bad-image": '{"type": "base64", "media_type": "image/png", "data": ...}',
+}
 _NEEDED: dict[str, dict[str, type]] = {
     "text": {"text": str},
     "image": {"source": dict},

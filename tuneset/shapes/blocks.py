@@ -81,7 +81,7 @@ def messages(role: str, parts: Parts) -> list[one.Message]:
 
 def call(made: str, name: str, arguments: Any) -> dict[str, Any]:
     """Write a call as chat has it."""
-    return {"id": made, "type": "function", "function": {"name": name, "arguments": one.dumps(arguments)}}
+    return {"id": made, "type": "function", "function": {"name": name, "arguments": one.closed(arguments)}}
 
 
 def alternation(raw: one.Row) -> str | None:

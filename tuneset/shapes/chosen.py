@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "chosen and rejected"
 KEYS = frozenset({"chosen", "rejected"})
+FORMS = chat.FORMS | {"not-an-object": '{"prompt": ..., "chosen": ..., "rejected": ...}'}
 
 
 def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NAME = "Cohere"
 KEYS = frozenset({"messages"})
+FORMS = chat.FORMS | {"unknown-role": "System, User and Chatbot"}
 _ROLES = {"system": "System", "user": "User", "assistant": "Chatbot"}
 _BACK = {name: role for role, name in _ROLES.items()}
 

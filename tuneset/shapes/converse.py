@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 NAME = "Bedrock Converse"
 KEYS = frozenset({"schemaVersion", "messages"})
+FORMS = {
+    "not-an-object": '{"schemaVersion": ..., "messages": [...]}',
+    "message-not-an-object": '{"role": ..., "content": [...]}',
+    "unknown-role": "user and assistant",
+    "content-not-text": 'blocks such as {"text": ...}',
+    "bad-tool-call": '{"toolUse": {"toolUseId": ..., "name": ..., "input": {...}}}',
+    "bad-tools": '{"tools": [{"toolSpec": {"name": ..., "inputSchema": {"json": ...}}}]}',
+}
 VERSION = "bedrock-conversation-2024"
 _KINDS = {"text": str, "image": dict, "toolUse": dict, "toolResult": dict, "reasoningContent": dict}
 _DATA = re.compile(r"data:image/([a-z]+);base64,(.*)", re.DOTALL)
@@ -97,7 +105,7 @@ def _parts(turn: dict[str, Any]) -> blocks.Parts:
 
 
 def _result(part: Any) -> str:
-    return str(part["text"]) if isinstance(part, dict) and "text" in part else one.dumps(part)
+    return str(part["text"]) if isinstance(part, dict) and "text" in part else one.closed(part)
 
 
 def _url(image: dict[str, Any]) -> str:

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 NAME = "Gemini"
 KEYS = frozenset({"contents"})
+FORMS = {
+    "not-an-object": '{"contents": [...]}',
+    "message-not-an-object": '{"role": ..., "parts": [...]}',
+    "unknown-role": "user and model",
+    "content-not-text": 'parts such as {"text": ...}',
+    "bad-tool-call": '{"functionCall": {"name": ..., "args": {...}}}',
+    "bad-tools": '[{"functionDeclarations": [{"name": ...}]}]',
+    "bad-image": '{"inlineData": {"mimeType": "image/png", "data": ...}}',
+}
 _ROLES = {"user": "user", "model": "assistant"}
 _PARTS = {"text": str, "functionCall": dict, "functionResponse": dict, "fileData": dict, "inlineData": dict}
 _TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
@@ -136,20 +145,22 @@ def _is_declared(function: Any) -> bool:
     return named and isinstance(function.get("parameters", {}), dict)
 
 
-def _lowered(value: Any) -> Any:
+def _lowered(value: Any, depth: int = 100) -> Any:
     """Write the names of types as JSON Schema does: Gemini has them in capitals."""
-    if isinstance(value, list):
-        return [_lowered(each) for each in value]
-    if not isinstance(value, dict):
+    if isinstance(value, list) and depth:
+        return [_lowered(each, depth - 1) for each in value]
+    if not isinstance(value, dict) or not depth:
         return value
     return {
-        key: each.lower() if key == "type" and isinstance(each, str) and each.lower() in _TYPES else _lowered(each)
+        key: each.lower()
+        if key == "type" and isinstance(each, str) and each.lower() in _TYPES
+        else _lowered(each, depth - 1)
         for key, each in value.items()
     }
 
 
 def _call(call: dict[str, Any], number: int) -> dict[str, Any]:
-    function = {"name": call["name"], "arguments": one.dumps(call.get("args") or {})}
+    function = {"name": call["name"], "arguments": one.closed(call.get("args") or {})}
     return {"id": one.numbered(number), "type": "function", "function": function}
 
 
@@ -161,7 +172,7 @@ def _made(call: dict[str, Any]) -> dict[str, Any]:
 def _answer(response: Any) -> str:
     if isinstance(response, dict) and response.keys() == {"output"} and isinstance(response["output"], str):
         return response["output"]
-    return one.dumps(response)
+    return one.closed(response)
 
 
 def _content(parts: list[dict[str, Any]]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tuneset.shapes import chat
 from tuneset.shapes import row as one
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "graded prompts"
 KEYS = frozenset({"messages"})
+FORMS = chat.FORMS | {"not-an-object": '{"messages": [...], "reference_answer": ...}'}
 ANSWER = "reference_answer"
 
 

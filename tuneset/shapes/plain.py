@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "plain text"
 KEYS = frozenset({"text"})
+FORMS = {"not-an-object": '{"text": ...}', "content-not-text": "a string"}
 
 
 def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tuneset.shapes import chat
 from tuneset.shapes import row as one
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "preference pairs"
 KEYS = frozenset({"input", "preferred_output"})
+FORMS = chat.FORMS | {"not-an-object": '{"input": ..., "preferred_output": [...], "non_preferred_output": [...]}'}
 ANSWERS = ("preferred_output", "non_preferred_output")
 
 

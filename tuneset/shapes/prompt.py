@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 NAME = "prompt and completion"
 KEYS = frozenset({"prompt", "completion"})
+FORMS = chat.FORMS | {
+    "not-an-object": '{"prompt": ..., "completion": ...}',
+    "content-not-text": "a string, or messages where the target takes them",
+}
 
 
 def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:

@@ -37,6 +37,7 @@ class Shape(Protocol):
 
     NAME: str  # in words, for a sentence
     KEYS: frozenset[str]  # a row that has all of these is of this shape
+    FORMS: dict[str, str]  # for rules about how a thing is written: how it is written here
 
     def problems(self, raw: Row, target: Target) -> Iterator[Said]:
         """Say why a row cannot be read, and what in it only this shape asks for."""
@@ -92,13 +93,21 @@ def opened(value: Any) -> Any:
     """Parse what is JSON in a string; anything else stays as it is."""
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):  # the second where brackets are nested a thousand deep
         return value  # the check will say so
 
 
 def dumps(value: Any) -> str:
     """Write as everything here is written: as `json.dumps` does, with letters as they are."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def closed(value: Any) -> str:
+    """Write arguments and answers of tools as a string; an empty one, which the check names, where they are nested too deep."""
+    try:
+        return dumps(value)
+    except RecursionError:  # at a thousand brackets
+        return ""
 
 
 def calls(message: Message) -> list[dict[str, Any]]:
@@ -122,7 +131,7 @@ def kind(value: Any) -> str:
 
 def short(value: Any) -> str:
     """Quote a value for a sentence, cut where it is long."""
-    text = value if isinstance(value, str) else dumps(value)
+    text = value if isinstance(value, str) else closed(value) or kind(value)
     return repr(text if len(text) <= 40 else text[:39] + "…") if isinstance(value, str) else text[:40]
 
 

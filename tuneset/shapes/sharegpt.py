@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 NAME = "ShareGPT"
 KEYS = frozenset({"conversations"})
+FORMS = {
+    "not-an-object": '{"conversations": [...]}',
+    "message-not-an-object": '{"from": ..., "value": ...}',
+    "unknown-role": "human and gpt, system, function_call and observation where it has them",
+    "content-not-text": "a string",
+    "bad-tool-call": 'a string that holds {"name": ..., "arguments": {...}}',
+    "bad-tools": 'a string that holds [{"type": "function", "function": {"name": ...}}]',
+}
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 RESULTS = ("observation", "tool", "function_response")
 CALL = "function_call"
@@ -112,7 +120,7 @@ def called(value: Any, before: int) -> list[dict[str, Any]] | None:
     """
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):  # the second where brackets are nested a thousand deep
         return None
     listed = parsed if isinstance(parsed, list) else [parsed]
     if not listed or not all(isinstance(call, dict) and isinstance(call.get("name"), str) for call in listed):
@@ -128,4 +136,4 @@ def called(value: Any, before: int) -> list[dict[str, Any]] | None:
 
 
 def _closed(arguments: Any) -> str:
-    return arguments if isinstance(arguments, str) else one.dumps(arguments)
+    return arguments if isinstance(arguments, str) else one.closed(arguments)

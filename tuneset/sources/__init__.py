@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from tuneset.sources.columns import Columns
 from tuneset.sources.files import expand
-from tuneset.sources.rows import Read, read
+from tuneset.sources.rows import Ours, Read, read
 
-__all__ = ["Columns", "Read", "expand", "read"]
+__all__ = ["Columns", "Ours", "Read", "expand", "read"]

@@ -77,7 +77,8 @@ def read(name: str, data: bytes, encoding: str, named: Collection[str] = ()) -> 
     if header.is_data:
         above = 1 + data[: len(data) - len(data.lstrip(b"\r\n"))].count(b"\n") + bool(said)
         rows = _with_first(rows, first, above)
-    form = f"{DELIMITERS[dialect.delimiter]}-separated" if len(first) > 1 else "one column"
+    parted = len(first) > 1 and dialect.delimiter != _NO_DELIMITER  # which a text may hold, though hardly any does
+    form = f"{DELIMITERS[dialect.delimiter]}-separated" if parted else "one column"
     cells = rows.cells.rename(dict(zip(rows.cells.columns, header.names, strict=True)))
     return table.Table(name, f"{form}, {encoding}", cells, rows.row, table.broken(rows.broken), tuple(notes))
 

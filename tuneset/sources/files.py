@@ -11,17 +11,20 @@ from typing import Any
 import polars as pl
 
 from tuneset.errors import InputError
-from tuneset.sources import formats, json_rows, table, unpack
+from tuneset.sources import formats, json_rows, table, traces, unpack
+from tuneset.sources.calls import kind_of
 
 _BESIDE = {"dataset_info.json", "dataset_dict.json", "state.json"}  # what `Dataset.save_to_disk` puts beside the rows
+_OURS = ("inference.json", ".tuneset")  # what an export, and a run, has beside its rows
+_SIDES = ("train", "validation", "test")
 
 
 def expand(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
     """Return the files that paths, globs and folders mean, in the order given; "-" is standard input.
 
-    A folder means the data files directly in it, sorted by name, without hidden ones: what else is in it is told by
-    `passed_over`. A path that is there is taken as it is, even with a star in its name. Raises InputError where nothing
-    is found.
+    A folder means the data files directly in it, sorted by name, without hidden ones; that of an export or a run its
+    train, validation and test files. What else is in it is told by `passed_over`. A path that is there is taken as it
+    is, even with a star in its name. Raises InputError where nothing is found.
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     found = [path for each in given for path in _expanded(Path(each).expanduser())]
@@ -60,12 +63,18 @@ def _listed(names: Sequence[str], what: str) -> str:
     return f"{len(names):,} {what}{'' if len(names) == 1 else 's'} ({named})"
 
 
-def tables(inputs: Any, named: Collection[str] = ()) -> list[table.Table]:
-    """Read every input, a file or a table in memory, to cells that are all strings; the user names the columns `named`."""
+def tables(inputs: Any, named: Collection[str] = (), good: str = "") -> list[table.Table]:
+    """Read every input, a file or a table in memory, to cells that are all strings; the user names the columns `named`.
+
+    Traces of a product become conversations; `good` says which of their calls are good.
+    """
     if _is_paths(inputs):
         paths = expand(inputs)
-        return [load(path, name, named) for path, name in zip(paths, _names(paths), strict=True)]
-    return [in_memory(inputs)]
+        found = [load(path, name, named) for path, name in zip(paths, _names(paths), strict=True)]
+    else:
+        found = [in_memory(inputs)]
+    which = traces.good(good) if good else None
+    return [traces.turned(each, kind, which) if (kind := kind_of(each.cells.columns)) else each for each in found]
 
 
 def load(path: Path, name: str, named: Collection[str] = ()) -> table.Table:
@@ -142,7 +151,8 @@ def _in_folder(folder: Path) -> list[Path]:
         if within := [path.name for path in files if path.is_dir()]:
             hint = f"its subfolders are not read: name one ({folder / within[0]}), or '{folder}/**/*.csv' for all"
         raise InputError("this folder has no data files", str(folder), hint)
-    return found
+    ours = any((folder / name).exists() for name in _OURS)
+    return [path for path in found if path.stem in _SIDES] or found if ours else found
 
 
 def _visible(folder: Path) -> list[Path]:

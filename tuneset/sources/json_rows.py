@@ -15,6 +15,7 @@ import polars as pl
 
 from tuneset.errors import InputError
 from tuneset.sources import table
+from tuneset.sources.calls import kind_of
 from tuneset.sources.encoding import MARK
 
 _BATCH = 50_000  # rows that are Python objects at one time
@@ -209,7 +210,7 @@ def _items(value: Any, name: str) -> tuple[list[Any], str]:
     """Find the list of rows in a JSON value, and the path of keys to it."""
     if isinstance(value, list):
         return value, ""
-    if isinstance(value, dict) and not any(key in value for key in _ONE_ROW):
+    if isinstance(value, dict) and not any(key in value for key in _ONE_ROW) and not _is_call(value):
         level: list[tuple[tuple[str, ...], dict[str, Any]]] = [((), value)]
         while level:
             inner = [((*path, key), child) for path, parent in level for key, child in parent.items()]
@@ -224,6 +225,11 @@ def _items(value: Any, name: str) -> tuple[list[Any], str]:
     if isinstance(value, dict):
         return [value], ""
     raise InputError("this JSON holds no rows", name, "it should be a list of objects, or one object per line")
+
+
+def _is_call(value: dict[str, Any]) -> bool:
+    """Say whether an object is one entry of a log; an export of OpenTelemetry's is a wrapper around its spans."""
+    return kind_of(value) is not None and "resourceSpans" not in value
 
 
 def _has_objects(value: list[Any]) -> bool:

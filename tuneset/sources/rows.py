@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -10,12 +11,12 @@ import polars as pl
 
 from tuneset import model
 from tuneset.errors import InputError, unknown
-from tuneset.sources import files, shapes
+from tuneset.sources import files, mapping, shapes, traces
 from tuneset.sources.columns import Columns, choose
-from tuneset.sources.table import shown
+from tuneset.sources.table import BESIDE, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tuneset.sources.table import Table
 
@@ -35,6 +36,7 @@ _PART = pl.Schema(
         "row": pl.UInt32(),
         "why": pl.String(),
         "raw": pl.String(),
+        **BESIDE,
     },
 )
 _KINDS = {
@@ -61,6 +63,18 @@ class Read(NamedTuple):
     preview: pl.DataFrame  # the first rows as they were read, all strings
 
 
+class Ours(NamedTuple):
+    """How the recipe brings a source to our names, which of its rows are good, and what each row's origin says of it."""
+
+    columns: Mapping[str, str] = MappingProxyType({})
+    rename: Mapping[str, str | Mapping[str, str]] = MappingProxyType({})
+    good: str = ""
+    about: Mapping[str, str] = MappingProxyType({})  # its licence, its address
+
+
+_AS_IT_IS = Ours()
+
+
 def read(  # noqa: PLR0913
     inputs: Any,
     *,
@@ -70,6 +84,7 @@ def read(  # noqa: PLR0913
     groups: Sequence[str] = (),
     answer: str = "json",
     labelled: bool = True,
+    ours: Ours = _AS_IT_IS,
 ) -> Read:
     """Read files, globs, folders, standard input ("-") or a table in memory into examples.
 
@@ -83,15 +98,20 @@ def read(  # noqa: PLR0913
     >>> got.examples.select("text", "label").row(0), got.columns.labels
     (('Where is it?', '{"intent": "track"}'), ('intent',))
     """
-    tables = files.tables(inputs, [*([text] if text else []), *labels, *groups])
+    tables = files.tables(inputs, [*([text] if text else []), *labels, *groups], ours.good)
     _check_rows(tables)
+    tables = [mapping.columns(table, ours.columns) for table in tables] if ours.columns else tables
+    scraped = not labels and _scraped(tables)
+    if scraped:
+        text, groups, labelled = text or "text", groups or ["thread"], False
     shaped = [shapes.Shape("table")] * len(tables) if text or labels else _shapes(tables)
     cells = pl.concat([table.cells for table in tables], how="diagonal")
     if shaped[0].kind == "table":
         columns = choose(cells, text, labels, groups, _all_names(tables), labelled=labelled)
-        made = [_from_table(table, columns, answer) for table in tables]
+        renamed = [mapping.labels(table, columns.labels, ours.rename) for table in tables] if ours.rename else tables
+        made = [_from_table(table, columns, answer) for table in renamed]
     else:
-        columns = Columns(shaped[0].kind, groups=tuple(groups))
+        columns = Columns(shaped[0].kind, groups=tuple(groups) or _lineage(tables))
         made = [_from_conversations(table, shape, columns) for table, shape in zip(tables, shaped, strict=True)]
     rows = pl.concat([part.rows for part in made])
     if rows["why"].is_not_null().all():
@@ -99,18 +119,54 @@ def read(  # noqa: PLR0913
     content = rows.select(
         pl.concat_str(pl.col("text", "labels", "messages", "raw").fill_null("\x01"), separator="\x00"),
     ).to_series()
-    rows = rows.with_columns(id=model.example_ids(name, content), source=pl.lit(name))
+    rows = rows.with_columns(_with_page()) if scraped else rows
+    rows = rows.with_columns(id=model.example_ids(name, content), source=pl.lit(name), origin=_origin(ours.about))
     examples = rows.select(pl.col(column).cast(kind) for column, kind in model.EXAMPLES.items())
-    findings = rows.filter(pl.col("why").is_not_null()).select(
-        rule=pl.lit(RULE),
-        example="id",
-        action=pl.lit("drop"),
-        says=pl.concat_str("at", pl.lit(": "), "why"),
-    )
+    findings = _findings(rows)
     task = max((part.task for part in made), key=_TASKS.index)
     about = [sentence for table, part in zip(tables, made, strict=True) for sentence in _about(table, part)]
     said = (*about, *files.passed_over(inputs), _about_columns(columns))
     return Read(examples, model.as_findings(findings), columns, task, said, cells.head(_PREVIEW))
+
+
+def _scraped(tables: Sequence[Table]) -> bool:
+    """Say whether all inputs are what a crawl leaves: pages, which have no labels, and of which a thread stays on one side."""
+    return all({"text", "thread", "url", "ai_preference", "extractor"} <= set(table.cells.columns) for table in tables)
+
+
+def _with_page() -> pl.Expr:
+    """Put a page's address and licence into the origin of its rows."""
+    known = [pl.col("extra").str.json_path_match(f"$.{name}").alias(name) for name in ("url", "licence")]
+    return pl.concat_str(
+        pl.col("origin").str.head(-1), pl.lit(", "), pl.struct(known).struct.json_encode().str.slice(1)
+    ).alias("origin")
+
+
+def _origin(about: Mapping[str, str]) -> pl.Expr:
+    """Put what is known of a whole source before what is known of its row."""
+    if not about:
+        return pl.col("origin")
+    known = json.dumps(dict(about), ensure_ascii=False)
+    return pl.concat_str(pl.lit(f"{known[:-1]}, "), pl.col("origin").str.slice(1))
+
+
+def _lineage(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Name the columns of a trace that tie its calls together."""
+    return tuple(
+        name for name in traces.GROUPS if all(table.beside is not None and name in table.cells for table in tables)
+    )
+
+
+def _findings(rows: pl.DataFrame) -> pl.DataFrame:
+    """Say of each row why it could not be read, or why its reader leaves it out, naming the row that holds all of it."""
+    unread = rows.filter(pl.col("why").is_not_null()).select(
+        rule=pl.lit(RULE), example="id", says=pl.concat_str("at", pl.lit(": "), "why")
+    )
+    keyed = rows.select(twin="key", other="id").drop_nulls().unique("twin", keep="first")
+    left = rows.filter(pl.col("rule").is_not_null()).join(keyed, on="twin", how="left", maintain_order="left")
+    others = pl.when(pl.col("other").is_not_null()).then(pl.concat_list("other"))
+    said = left.select("rule", example="id", says="says", others=others)
+    return pl.concat([unread, said], how="diagonal").with_columns(action=pl.lit("drop"))
 
 
 class _Made(NamedTuple):
@@ -244,6 +300,8 @@ def _nothing() -> pl.DataFrame:
 def _whole(table: Table, part: pl.DataFrame) -> pl.DataFrame:
     """Join the rows that were read and those that were not, in the order of the input."""
     broken = table.broken.with_columns(groups=pl.lit([], dtype=pl.List(pl.String)))
+    beside = table.beside if table.beside is not None else pl.DataFrame(schema=BESIDE).clear(part.height)
+    part = part.drop(BESIDE.names(), strict=False).hstack(beside)
     rows = pl.concat([part.select(_PART.names()), broken], how="diagonal").sort("row", maintain_order=True)
     named = f'{{"file": {json.dumps(table.name, ensure_ascii=False)}, "row": ' if table.in_file else '{"row": '
     at = f"{table.name}:" if table.in_file else f"{table.name}, row "

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.shapes import SHAPES, alpaca, chat, graded, sharegpt
+from tuneset.shapes import SHAPES, alpaca, chat, graded, prompt, sharegpt
 from tuneset.shapes.row import UNREADABLE
 from tuneset.targets.table import TARGETS
 
@@ -32,6 +32,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prompt-completion", ("instruction", "response")),
 )
 PAIRS = ("preference", "chosen")  # the kinds that hold an answer to prefer and one that was rejected
+_FROM = ("from", "value")
 _SHAREGPT = {"human", "gpt", "system", sharegpt.CALL, *sharegpt.RESULTS}
 _KEPT_AS_JSON = ("tools", "parallel_tool_calls")
 
@@ -105,14 +106,12 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
     if shape.kind in _BY_SHAPE:
         return _shaped(cells, shape, kept)
     turns = _TURNS[shape.kind](cells, shape.keys)
-    names = _sharegpt_names(turns) if shape.kind in ("chat", "sharegpt") and isinstance(turns, list) else None
-    if names and isinstance(turns, list):
-        system = _system(cells) if shape.kind == "chat" and names[0] == "from" else []
-        told = sharegpt.messages(turns, *names)
-        turns = told if isinstance(told, str) else [*system, *told]
+    renamed = False
+    if shape.kind in ("chat", "sharegpt") and isinstance(turns, list):
+        turns, renamed = _spoken(turns, shape.kind, cells)
     if isinstance(turns, str):
         return _Row(None, None, None, extra, turns, tools=False)
-    if shape.kind == "chat" and not names:
+    if shape.kind == "chat" and not renamed:
         if kind := _whose(turns, cells):
             beside = {key: value for key, value in kept.items() if key not in _USED[kind]}
             row = _shaped(cells, Shape(kind, shape.keys), beside)
@@ -121,7 +120,7 @@ def _row(cells: Cells, shape: Shape, others: list[str]) -> _Row:
         turns = chat.read({"messages": turns}, TARGETS["trl"])["messages"]  # whose arguments are objects
     tools = bool(kept.get("tools")) or any(turn.get("tool_calls") for turn in turns)
     text, label = model.turns_say(turns)
-    return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools, renamed=names is not None)
+    return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools, renamed=renamed)
 
 
 def _whose(turns: list[Message], cells: Cells) -> str | None:
@@ -137,7 +136,9 @@ def _whose(turns: list[Message], cells: Cells) -> str | None:
 def _shaped(cells: Cells, shape: Shape, kept: dict[str, Any]) -> _Row:
     """Read a row by the module of its shape, as the check of finished files does; what was rejected stays in `extra`."""
     module, reader = SHAPES[shape.kind], TARGETS[_BY_SHAPE[shape.kind]]
-    raw = {key: _value(cells[key]) for key in (*shape.keys, *_USED[shape.kind]) if cells.get(key) is not None}
+    opened = _said if shape.kind == "chosen" else _value
+    given = {key: cells.get(key) for key in (*shape.keys, *_USED[shape.kind])}
+    raw = {key: opened(cell) for key, cell in given.items() if cell is not None}
     wrong = next((says for rule, says in module.problems(raw, reader) if rule in UNREADABLE), None)
     if wrong:
         return _Row(None, None, None, orjson.dumps(kept).decode(), wrong, tools=False)
@@ -149,7 +150,7 @@ def _shaped(cells: Cells, shape: Shape, kept: dict[str, Any]) -> _Row:
     return _Row(text, label, orjson.dumps(turns).decode(), extra, None, tools=used)
 
 
-def _value(cell: str | None) -> Any:
+def _value(cell: str) -> Any:
     """Open a cell that holds a list or an object; a text stays one."""
     return _loads(cell) if cell and cell[0] in "[{" and _loads(cell) is not None else cell
 
@@ -174,12 +175,14 @@ def _chat(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
     return turns
 
 
-def _sharegpt(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
-    turns = _chat(cells, keys)
-    if isinstance(turns, str):
-        return turns
-    told = sharegpt.messages(turns)
-    return told if isinstance(told, str) else [*_system(cells), *told]
+def _spoken(turns: list[Message], kind: str, cells: Cells) -> tuple[list[Message] | str, bool]:
+    """Bring turns with ShareGPT's names to messages, and say whether they had them where its columns do not."""
+    names = _sharegpt_names(turns) or (_FROM if kind == "sharegpt" else None)
+    if names is None:
+        return turns, False
+    told = sharegpt.messages(turns, *names)
+    system = _system(cells) if kind == "sharegpt" or names == _FROM else []
+    return told if isinstance(told, str) else [*system, *told], (kind, names) != ("sharegpt", _FROM)
 
 
 def _sharegpt_names(turns: list[Message]) -> tuple[str, str] | None:
@@ -189,7 +192,7 @@ def _sharegpt_names(turns: list[Message]) -> tuple[str, str] | None:
     is a mistake that the check names.
     """
     if all("from" in turn and "role" not in turn and "content" not in turn for turn in turns):
-        return ("from", "value") if turns else None
+        return _FROM if turns else None
     roles = [turn.get("role") for turn in turns]
     if ("human" in roles or "gpt" in roles) and all(isinstance(role, str) and role in _SHAREGPT for role in roles):
         return "role", "content"
@@ -201,26 +204,29 @@ def _alpaca(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
     if asked is None:
         return f"there is no {keys[0]} here"
     history = [pair for pair in _loads(cells.get("history")) or [] if isinstance(pair, list) and pair]
-    return alpaca.messages(asked, answered, {**cells, "history": history})
+    raw = {**cells, "instruction": asked, "output": answered, "history": history}
+    read: list[Message] = alpaca.read(raw, TARGETS["alpaca"])["messages"]
+    return read
 
 
 def _pair(cells: Cells, keys: tuple[str, ...]) -> list[Message] | str:
     asked, answered = (cells[key] for key in keys)
     if asked is None:
         return f"there is no {keys[0]} here"
-    turns = _loads(asked) if asked.startswith('[{"') else None  # a prompt may be a list of messages itself
-    reply = _loads(answered) if (answered or "").startswith('[{"') else None
-    asking = turns if isinstance(turns, list) else [{"role": "user", "content": asked}]
-    return [*_system(cells), *asking, *(reply if isinstance(reply, list) else _answer(answered))]
+    raw = {"prompt": _said(asked), "completion": [] if answered is None else _said(answered)}
+    return [*_system(cells), *prompt.read(raw, TARGETS["trl-prompt-completion"])["messages"]]
+
+
+def _said(cell: str) -> Any:
+    """Open a list of messages; a text stays one, though it be JSON."""
+    turns = _loads(cell) if cell.startswith('[{"') else None
+    spoken = isinstance(turns, list) and all(isinstance(turn, dict) and "role" in turn for turn in turns)
+    return turns if spoken else cell
 
 
 def _system(cells: Cells) -> list[Message]:
     said = cells.get("system")
     return [{"role": "system", "content": said}] if said and said.strip() else []
-
-
-def _answer(said: str | None) -> list[Message]:
-    return [] if said is None else [{"role": "assistant", "content": said}]
 
 
 # Shapes that are read as the check of finished files reads them, and the target by whose rules.
@@ -232,7 +238,7 @@ _BY_SHAPE = {
     "anthropic": "anthropic",
     "graded": "openai-rft",
 }
-_TURNS = {"chat": _chat, "sharegpt": _sharegpt, "alpaca": _alpaca, "prompt-completion": _pair}
+_TURNS = {"chat": _chat, "sharegpt": _chat, "alpaca": _alpaca, "prompt-completion": _pair}
 _USED = {
     "chat": (),
     "sharegpt": ("system",),

@@ -1,11 +1,11 @@
-"""What some targets want beside the rows: a registry, a configuration, a card."""
+"""What some targets want beside the rows: a registry, a configuration, a card, a validation file that is not too large."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from tuneset.targets import card
+from tuneset.targets import card, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,21 @@ def beside(target: Target, about: About, files: Files, folder: Path, examples: p
     }
     known = card.facts(examples) if "README.md" in target.files else {}
     return {name: makers[name]() for name in target.files}
+
+
+def held_back(train: int, held: int, target: Target) -> pl.DataFrame:
+    """Say where a validation file has too many rows beside those that are trained on: the problems of one file.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> held_back(2_000, 601, TARGETS["gemini"])["says"].to_list()
+    ['601 rows beside 2,000 to train on, and 600 (30 %) are taken']
+    """
+    most = int(train * target.validation_share + 1e-9)  # .3 * 1010 is a little less than 303
+    says = f"{held:,} rows beside {train:,} to train on, and {most:,} ({target.validation_share:.0%}) are taken"
+    over = target.validation_share and train > target.validation_from and held > most
+    fewer = rules.Rule("error", "hold back fewer rows: tuneset prepare --validation takes a smaller share")
+    found = [(None, "too-many-rows", says.replace("%", " %"))] if over else []
+    return rules.weighed(found, target, {"too-many-rows": fewer})
 
 
 def _dataset_info(about: About, files: Files, folder: Path) -> str:

@@ -25,6 +25,7 @@ MILLION = 1_000_000
 # OpenAI's rule for jobs that name no epochs, from its cookbook: three, but no fewer than a hundred examples seen in
 # all (at 25 epochs at most), and no more than 25,000.
 EPOCHS, MOST_EPOCHS, FEWEST_SEEN, MOST_SEEN = 3, 25, 100, 25_000
+OPENAIS = {"openai", "openai-dpo"}  # targets whose jobs follow it; of no other platform is its own number known
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Price:
     currency: str = "USD"
     minimum: float = 0.0
     validation: bool = False
+    hourly: bool = False
     epochs: int = 0
     verified: bool = False
     checked_on: date | None = None
@@ -62,6 +64,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "currency": (str,),
     "minimum": (float, int),
     "validation": (bool,),
+    "hourly": (bool,),
     "epochs": (int,),
     "verified": (bool,),
     "checked_on": (date,),
@@ -109,15 +112,18 @@ def cost(  # noqa: PLR0913  each is a number of the bill
     epochs: int | None = None,
     *,
     max_tokens: int = 0,
+    validation: npt.NDArray[np.int64] | None = None,
 ) -> Cost:
     """Estimate what training on a file costs.
 
     `tokens`: of each example, such as `Tokens.counts`. `rows`: how many examples the job trains on, from which the
     epochs follow where none are given. `model`: TARGET/MODEL, or a model alone where one target has a price for it.
-    `max_tokens`: where an example is cut (0: nowhere). Billed is what is left, times the epochs. Errors: RecipeError
-    for fewer epochs than one.
+    `max_tokens`: where an example is cut (0: nowhere). `validation`: the tokens of a validation file. Billed is what is
+    left, times the epochs, and where a platform charges for validation, that once. Errors: RecipeError for fewer epochs
+    than one.
 
-    Limits: an estimate by listed prices; discounts, taxes, hosting and the tokens of a validation file are not in it.
+    Limits: an estimate by listed prices; discounts, taxes and hosting are not in it, nor evaluations after the first.
+    What is charged by the hour has no cost here.
 
     >>> job = cost(np.array([1_000, 3_000]), 1_000, "openai/gpt-4.1", price_table(), max_tokens=2_000)
     >>> job.billed, job.amount
@@ -126,17 +132,36 @@ def cost(  # noqa: PLR0913  each is a number of the bill
     if epochs is not None and epochs < 1:
         raise RecipeError(f"{epochs} epochs train nothing", "epochs", "give 1 or more, or none for the usual number")
     price, reason = _price(model, prices)
-    passes = epochs or (price and price.epochs) or _usual(rows)
-    once = int(np.minimum(tokens, max_tokens).sum() if max_tokens else tokens.sum())
-    billed, currency = once * passes, price.currency if price else ""
-    whose = "" if epochs else ", the usual number there" if price and price.epochs else ", OpenAI's usual number"
-    many = f"{once:,} tokens in {passes} {'epoch' if passes == 1 else 'epochs'}{whose}: {billed:,} billed"
+    passes, whose = _passes(rows, model, price, epochs)
+    once = _cut(tokens, max_tokens)
+    held = _cut(validation, max_tokens) if validation is not None and price and price.validation else 0
+    billed, currency = once * passes + held, price.currency if price else ""
+    if price and price.hourly:
+        said = f"{once:,} tokens an epoch. What that costs is not known: {reason}."
+        return Cost(model, once, passes, 0, None, currency, verified=False, reason=reason, says=said)
+    many = f"{once:,} tokens in {passes} {'epoch' if passes == 1 else 'epochs'}{whose}"
+    many += f", {held:,} of the validation file once: {billed:,} billed" if held else f": {billed:,} billed"
     if price is None or price.price is None:
         said = f"{many}. What that costs is not known: {reason}."
         return Cost(model, once, passes, billed, None, currency, verified=False, reason=reason, says=said)
     amount = max(billed * price.price / MILLION, price.minimum)
-    said = f"{many}, {_amount(amount, price)}, {_terms(price)}"
+    said = f"{many}, {_amount(amount, price)}, {_terms(price, counted=held > 0)}"
     return Cost(model, once, passes, billed, amount, currency, price.verified, "", said)
+
+
+def _cut(tokens: npt.NDArray[np.int64], most: int) -> int:
+    return int(np.minimum(tokens, most).sum() if most else tokens.sum())
+
+
+def _passes(rows: int, model: str, price: Price | None, told: int | None) -> tuple[int, str]:
+    """Say how often each example is trained on, and in words whose number that is."""
+    if told:
+        return told, ""
+    if price and price.epochs:
+        return price.epochs, ", the usual number there"
+    if (price.name if price else model).partition("/")[0] in OPENAIS:
+        return epochs(rows), ", OpenAI's usual number"
+    return EPOCHS, ", a usual number and not the platform's (--epochs sets it)"
 
 
 @cache
@@ -189,8 +214,10 @@ def _price(model: str, prices: Mapping[str, Price]) -> tuple[Price | None, str]:
     yours = f'write one under ["{model}"] in a file of prices of your own'
     if len(found) > 1:
         return None, f"it has several prices, so name one of {', '.join(each.name for each in found)}"
+    if found and found[0].hourly:
+        return found[0], f"{found[0].name.partition('/')[0]} is charged by the hour of training, not by tokens"
     if not found:
-        return None, f"no price of {model} is on the list; {yours}"
+        return None, f"no price of {model} is on the list{_elsewhere(model, prices)}; {yours}"
     if found[0].price is None:
         note = "; ".join(filter(None, [found[0].note, found[0].source and f"see {found[0].source}"]))
         return found[0], f"no price of {model} is on the list ({note or 'its entry has none'}); {yours}"
@@ -205,13 +232,19 @@ def _alone(model: str, prices: Mapping[str, Price]) -> list[Price]:
     return [each for each in prices.values() if each.name.partition("/")[2] in {base, _undated(base)} - {""}]
 
 
+def _elsewhere(model: str, prices: Mapping[str, Price]) -> str:
+    """Say under which target a price stands, or that one must be named, where none of this one's is known."""
+    target, _, name = model.partition("/")
+    if others := [each.name.partition("/") for each in _alone(name, prices) if name and each.price is not None]:
+        return ", but one is with " + " or ".join(f"--target {each} --price {one}" for each, _, one in others)
+    if target in {each.partition("/")[0] for each in prices}:
+        return ""
+    return " (--target says who trains it, such as --target openai)" if name else ""
+
+
 def _undated(model: str) -> str:
     """Leave out the day of a model's version: -2024-08-06, or -0125."""
     return re.sub(r"-(\d{4}-\d\d-\d\d|\d{4})$", "", model)
-
-
-def _usual(rows: int) -> int:
-    return epochs(rows)
 
 
 def _amount(amount: float, price: Price) -> str:
@@ -220,10 +253,11 @@ def _amount(amount: float, price: Price) -> str:
     return f"less than 0.01 {price.currency}" if 0 < amount < 0.01 else f"about {amount:,.2f} {price.currency}"
 
 
-def _terms(price: Price) -> str:
+def _terms(price: Price, *, counted: bool) -> str:
     """Say by which price, from where and when, and what comes on top."""
     read = f", read on {price.checked_on}" if price.checked_on else ""
     doubt = "" if price.verified else ", not verified"
-    more = " Tokens of a validation file are charged too." if price.validation else ""
+    often = ", at each evaluation" if counted else ""
+    more = f" Tokens of a validation file are charged too{often}." if price.validation else ""
     note = f" {price.note[0].upper()}{price.note[1:]}." if price.note else ""
     return f"by {price.price:,.2f} {price.currency} per million ({price.source}{read}{doubt}).{more}{note}"

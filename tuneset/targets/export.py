@@ -11,7 +11,7 @@ from tuneset import __version__
 from tuneset.folder import file_hash, to_json, whole, write
 from tuneset.shapes.row import dumps
 from tuneset.targets import rules, shaped
-from tuneset.targets.beside import beside
+from tuneset.targets.beside import beside, held_back
 from tuneset.targets.lines import write as write_lines
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -
         system=about.system if about.system is not None else _system_of_all(examples),
         templates=about.templates or _templates_before(folder),
     )
-    ids, changes, files, problems = [], [], {}, []
+    ids, changes, problems = [], [], []
+    files: dict[str, dict[str, Any]] = {}
     for side in SIDES:
         chosen = examples.filter(pl.col("side") == side)
         path = folder / f"{side}.{'csv' if target.shape == 'table' else 'jsonl'}"
@@ -82,6 +83,9 @@ def export(examples: pl.DataFrame, target: Target, folder: Path, about: About) -
         files[path.name] = {"rows": held.height, "bytes": path.stat().st_size, "sha256": file_hash(path)}
         if target.shape != "table":
             problems.append(rules.check(path, target, side=side).with_columns(file=pl.lit(path.name)))
+    if {"train.jsonl", "validation.jsonl"} <= files.keys():
+        over = held_back(files["train.jsonl"]["rows"], files["validation.jsonl"]["rows"], target)
+        problems.append(over.with_columns(file=pl.lit("validation.jsonl")))
     told = pl.concat(changes) if changes else pl.DataFrame()
     _write_lines_of(pl.concat(ids) if ids else pl.DataFrame(), folder / "rows.jsonl")
     _write_lines_of(told, folder / "changes.jsonl")

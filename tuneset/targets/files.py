@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import orjson
@@ -15,12 +17,13 @@ from tuneset.errors import InputError
 from tuneset.folder import whole
 from tuneset.shapes import SHAPES, graded, told
 from tuneset.shapes.row import UNREADABLE, dumps, words
-from tuneset.targets import masks, rules
-from tuneset.targets.mend import fitted
+from tuneset.targets import masks, rules, separated
+from tuneset.targets.beside import held_back
+from tuneset.targets.mend import fitted, unlearned
 from tuneset.targets.table import TARGETS, target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tuneset.shapes.row import Row
     from tuneset.targets.cost import Cost
@@ -91,8 +94,8 @@ def check(
 ) -> Checked:
     """Check files against a target, and against each other for rows that stand in both; with `fix` write mended copies.
 
-    `to` names the target; where it is left out, the shape of the first row decides. Of several files the first is
-    trained on. `model`, a folder with a tokenizer and a chat template, adds what the model would see of each row: whether
+    `to` names the target; where it is left out, the shape of the first row decides, and a table is a CSV only where
+    csv is named. Of several files the first is trained on. `model`, a folder with a tokenizer and a chat template, adds what the model would see of each row: whether
     anything of it is trained, whether the stop token is there, what its template leaves out. A file that cannot be opened is an InputError, everything wrong inside of one is a problem with its line.
 
     Limits: twins across files are compared by spelling, exactly up to 50,000 rows and by bands beyond.
@@ -105,35 +108,55 @@ def check(
     """
     paths = [Path(files)] if isinstance(files, str | Path) else [Path(each) for each in files]
     wanted = target(to) if to else _usual(paths[0])
-    if wanted.shape == "table":
-        raise InputError("a table has no rules of its own to be checked by", "--target", "tuneset peek reads tables")
+    if model is not None and wanted.shape == "table":
+        raise InputError("a model does not read a table", "--model", "leave it out, or check an export for a trainer")
     tables, counts = [], {}
     for path in paths:
-        found = rules.check(path, wanted, side=side_of(path, paths))
+        found = _one(path, wanted, side_of(path, paths))
         counts[str(path)] = _lines(path)
         tables.append(found.select(pl.lit(str(path)).alias("file"), pl.all()))
     if len(paths) > 1:
-        tables.append(_twins(paths, wanted))
+        tables += [_twins(paths, wanted), *_held_back(paths, counts, wanted)]
     if model is not None:
         tables += [_seen(path, wanted, open_model(model)) for path in paths]
     mended = [mend(path, wanted, side_of(path, paths)) for path in paths] if fix else []
     return Checked(wanted, pl.concat(tables), counts, mended, {})
 
 
-def priced(found: Checked, bill: Bill) -> Checked:
-    """Add the tokens of each file, and what training on the first would cost.
+def _one(path: Path, wanted: Target, side: str) -> pl.DataFrame:
+    if wanted.shape == "table":
+        return separated.check(path, wanted)
+    _first(path)  # a table is no file of a thousand broken lines
+    return rules.check(path, wanted, side=side)
 
-    Counts are an estimate by OpenAI's rule unless `bill` names a tokenizer; 10 us a row.
+
+def _held_back(paths: Sequence[Path], rows: Mapping[str, int], wanted: Target) -> list[pl.DataFrame]:
+    """Hold each validation file against the file that is trained on, by their rows; a test file stays at home."""
+    return [
+        held_back(rows[str(paths[0])], rows[str(path)], wanted).select(pl.lit(str(path)).alias("file"), pl.all())
+        for path in validation_of(paths)
+    ]
+
+
+def priced(found: Checked, bill: Bill) -> Checked:
+    """Add the tokens of each file, and what training on the first would cost; of a table only where `bill` asks.
+
+    Counts are an estimate by OpenAI's rule unless `bill` names a tokenizer; 10 us a row. No cost where no row was read.
     """
     from tuneset.targets import cost, tokens  # noqa: PLC0415  their tables take .1 s
 
+    if found.target.shape == "table" and bill == Bill():
+        return found
     counter = tokens.counter(bill.tokenizer, "--tokenizer") if bill.tokenizer else tokens.of_row
     counted = {file: tokens.file(Path(file), found.target, counter) for file in found.rows}
-    first = next(iter(counted.values()))
+    paths = [Path(file) for file in found.rows]
+    first, held = counted[str(paths[0])], [counted[str(path)].counts for path in validation_of(paths)]
     named = f"{found.target.name}/{bill.model}" if bill.model else found.target.name
-    prices, limit = cost.price_table(Path(bill.prices) if bill.prices else None), found.target.max_tokens
-    known = bill.model or named in prices
-    billed = cost.cost(first.counts, first.rows, named, prices, bill.epochs, max_tokens=limit) if known else None
+    prices = cost.price_table(Path(bill.prices) if bill.prices else None)
+    if not first.rows or not (bill.model or named in prices):
+        return found._replace(tokens=counted)
+    validation, limit = held[0] if held else None, found.target.max_tokens
+    billed = cost.cost(first.counts, first.rows, named, prices, bill.epochs, max_tokens=limit, validation=validation)
     return found._replace(tokens=counted, cost=billed)
 
 
@@ -161,12 +184,28 @@ def side_of(path: Path, paths: Sequence[Path]) -> str:
     return "validation" if named or path != paths[0] else "train"
 
 
+def validation_of(paths: Sequence[Path]) -> list[Path]:
+    """List the files that a platform would take beside the one that is trained on.
+
+    >>> [path.name for path in validation_of([Path("train.jsonl"), Path("dev.jsonl"), Path("test.jsonl")])]
+    ['dev.jsonl']
+    """
+    if side_of(paths[0], paths) != "train":
+        return []
+    return [path for path in paths[1:] if "test" not in path.stem.lower()]
+
+
 def _usual(path: Path) -> Target:
+    raw = _first(path)
+    shape = "graded" if isinstance(raw, dict) and {"messages", graded.ANSWER} <= raw.keys() else told(raw)
+    return TARGETS[USUAL.get(shape or "chat", "chat")]
+
+
+def _first(path: Path) -> Any:
+    """Parse the first line that is not blank; None where it is broken, and no table either."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as lines:
-            first = next((line for line in lines if line.strip()), "{}")
-        raw = orjson.loads(first)
-        shape = "graded" if isinstance(raw, dict) and {"messages", graded.ANSWER} <= raw.keys() else told(raw)
+        with path.open(encoding="utf-16" if is_utf_16(path) else "utf-8-sig", errors="replace") as lines:
+            return orjson.loads(next((line for line in lines if line.strip()), "{}"))
     except OSError as error:
         what = f"the file cannot be read: {error.strerror}"
         raise InputError(what, str(path), "check its name and rights") from error
@@ -174,8 +213,13 @@ def _usual(path: Path) -> Target:
         if path.suffix.lower() in (".csv", ".tsv", ".xlsx", ".parquet", ".arrow"):
             hint = f"tuneset peek {path} shows what it holds, tuneset prepare turns it into files to train on"
             raise InputError("this is a table, not JSON lines", str(path), hint) from error
-        shape = None
-    return TARGETS[USUAL.get(shape or "chat", "chat")]
+        return None
+
+
+def is_utf_16(path: Path) -> bool:
+    """Say whether a file begins with the mark of UTF-16."""
+    with path.open("rb") as file:
+        return file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _lines(path: Path) -> int:
@@ -184,7 +228,10 @@ def _lines(path: Path) -> int:
 
 
 def _rows(path: Path, wanted: Target) -> Iterator[tuple[int, Row]]:
-    """Give each row that can be read as a conversation, with its line."""
+    """Give each row that can be read as a conversation, with its line; of a table its texts, as a user's."""
+    if wanted.shape == "table":
+        yield from ((line, {"messages": [{"role": "user", "content": text}]}) for line, text in separated.texts(path))
+        return
     shape = SHAPES[wanted.shape]
     with path.open("rb", buffering=1 << 20) as file:
         for number, line in enumerate(file, 1):
@@ -244,13 +291,16 @@ def _asked(row: Row) -> str:
 def mend(path: Path, wanted: Target, side: str = "train") -> Mended:
     """Write FILE.mended.jsonl with the rows as the target takes them, and FILE.unmended.jsonl with those that cannot be.
 
-    No line is lost: each stands in one of the two files, but for blank lines.
+    No line is lost: each stands in one of the two files, but for blank lines. Of a table both are CSV.
     """
-    copy, apart = (path.with_name(f"{path.stem}.{name}.jsonl") for name in ("mended", "unmended"))
+    ending = "csv" if wanted.shape == "table" else "jsonl"
+    copy, apart = (path.with_name(f"{path.stem}.{name}.{ending}") for name in ("mended", "unmended"))
+    if wanted.shape == "table":
+        return _mended_table(path, wanted, copy, apart)
     done: list[dict[str, Any]] = []
     left: list[dict[str, Any]] = []
     with (
-        path.open("rb") as file,
+        _opened(path, done) as file,
         whole(copy) as good,
         whole(apart) as bad,
         good.open("wb") as to,
@@ -269,6 +319,22 @@ def mend(path: Path, wanted: Target, side: str = "train") -> Mended:
     if not left:
         apart.unlink()
     return Mended(str(path), str(copy), str(apart) if left else None, done, left, rules.check(copy, wanted, side=side))
+
+
+def _mended_table(path: Path, wanted: Target, copy: Path, apart: Path) -> Mended:
+    made = separated.mend(path, copy, apart)
+    done, left = (
+        [{"line": line, "rule": rule, "says": says} for line, rule, says in part] for part in (made.done, made.left)
+    )
+    return Mended(str(path), str(copy), str(apart) if made.apart else None, done, left, separated.check(copy, wanted))
+
+
+def _opened(path: Path, done: list[dict[str, Any]]) -> BinaryIO:
+    """Open a file; one in UTF-16 is held as UTF-8, and that is said."""
+    if not is_utf_16(path):
+        return path.open("rb")
+    done.append({"line": None, "rule": "not-utf-8", "says": "the file is read as UTF-16 and written as UTF-8"})
+    return io.BytesIO(path.read_bytes().decode("utf-16", errors="replace").encode())
 
 
 def _mended(line: bytes, wanted: Target) -> tuple[str | None, list[tuple[str, str]]]:
@@ -296,11 +362,13 @@ def _mended(line: bytes, wanted: Target) -> tuple[str | None, list[tuple[str, st
     wrong = [each for each in shape.problems(raw, reader) if each[0] in UNREADABLE]
     if wrong:
         return None, wrong
-    fit = fitted(shape.read(raw, reader), wanted)
+    row = shape.read(raw, reader)
+    fit = fitted(row, wanted)
     if fit.row is None:
         return None, list(fit.said)
     written = SHAPES[wanted.shape].write(fit.row, wanted)
-    return (text.strip() if written == raw and not fit.said else dumps(written)), [*said, *fit.said]
+    unsaid = unlearned(row, fit.row, wanted) if name != wanted.shape else ()
+    return (text.strip() if written == raw and not fit.said else dumps(written)), [*said, *fit.said, *unsaid]
 
 
 def sarif(checked: Checked) -> dict[str, Any]:
@@ -308,7 +376,7 @@ def sarif(checked: Checked) -> dict[str, Any]:
 
     Source: OASIS, Static Analysis Results Interchange Format 2.1.0.
     """
-    used = sorted(set(checked.problems["rule"]))
+    mends = dict(checked.problems.select("rule", "mend").sort("rule").iter_rows())
     results = [
         {
             "ruleId": row["rule"],
@@ -322,9 +390,9 @@ def sarif(checked: Checked) -> dict[str, Any]:
         {
             "id": rule,
             "shortDescription": {"text": rule.replace("-", " ")},
-            "help": {"text": (rules.RULES | masks.TEMPLATE_RULES)[rule].mend},
+            "help": {"text": mend},
         }
-        for rule in used
+        for rule, mend in mends.items()
     ]
     driver = {"name": "tuneset", "version": __version__, "rules": described}
     return {

@@ -36,6 +36,15 @@ def lines(examples: pl.DataFrame, system: str | None = None) -> pl.Series:
     ).to_series()
 
 
+def plain(examples: pl.DataFrame) -> pl.Series:
+    """Write each example's text as a row of plain text; one without text has no line (null).
+
+    >>> plain(pl.DataFrame({"text": ["a"]}))[0]
+    '{"text": "a"}'
+    """
+    return examples.select(line=pl.concat_str(pl.lit('{"text": '), _string("text"))).to_series()
+
+
 def write(lines: pl.Series, path: Path) -> None:
     """Write the lines, each ended by one newline, as UTF-8 without a byte-order mark; an OSError is the caller's."""
     lines.to_frame().write_csv(path, include_header=False, quote_style="never")

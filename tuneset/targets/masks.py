@@ -121,7 +121,7 @@ def seen(row: Row, model: Model, *, max_tokens: int = 0) -> Seen:
     turns = [_turn(messages, tools, model, whole.text, place) for place in _answers(messages)]
     tokens = _tokens(model, whole.text)
     spans = [(start, end) for start, end in _trained(whole, turns, marks=template.marks) if start < end]
-    trained = _meeting(tokens.places, spans)
+    trained = _meeting(tokens.places, spans, marked=bool(template.marks))
     last = next((turn for turn in reversed(turns) if turn.message.get("weight") != 0), None)
     stop = _stop(last, tokens, model) if last else None
     problems = [
@@ -265,12 +265,20 @@ def _trained(whole: Rendered, turns: Sequence[_Turn], *, marks: bool) -> list[Sp
     return [span for span, owner in zip(whole.generated, owners, strict=True) if owner not in masked]
 
 
-def _meeting(places: Places, spans: Sequence[Span]) -> list[bool]:
-    """Say for each token whether it has a character in one of the spans; one without characters, whether it begins there."""
+def _meeting(places: Places, spans: Sequence[Span], *, marked: bool = False) -> list[bool]:
+    """Say for each token whether it has a character in one of the spans; one without characters, whether it begins there.
+
+    Where a template marks the spans, transformers ends one at the first token of its last character, so that the other
+    tokens of a letter or an emoji of several do not train.
+    """
     starts, ends = places.T
     meets = np.zeros(len(places), dtype=bool)
     for start, end in spans:
-        meets |= (starts < end) & ((ends > start) | (starts >= start))
+        meeting = (starts < end) & ((ends > start) | (starts >= start))
+        last = np.flatnonzero((starts <= end - 1) & (ends >= end))
+        if marked and len(last):
+            meeting[last[0] + 1 :] = False
+        meets |= meeting
     listed: list[bool] = meets.tolist()
     return listed
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from tuneset.shapes.row import calls, dumps, opened
-from tuneset.targets import talk
+from tuneset.targets import declared, talk
 from tuneset.targets.rules import severity
 
 if TYPE_CHECKING:
@@ -71,6 +71,22 @@ def fitted(row: Row, target: Target) -> Fitted:
     return Fitted(None, (found[0],))
 
 
+def unlearned(row: Row, kept: Row, target: Target) -> tuple[Said, ...]:
+    """Say where a row, fitted as `kept`, has answers that the target only reads, as part of the prompt.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}] * 2}
+    >>> unlearned(row, row, TARGETS["trl-prompt-completion"])
+    (('too-many-turns', 'earlier answers are part of the prompt and no longer trained'),)
+    """
+    before, earlier = (
+        [each for each in one["messages"][:-1] if each.get("role") == "assistant"] for one in (row, kept)
+    )
+    if target.shape != "prompt" or not earlier or all(each.get("weight") == 0 for each in before):
+        return ()
+    return (("too-many-turns", "earlier answers are part of the prompt and no longer trained"),)
+
+
 def _matters(rule: str, target: Target) -> bool:
     """Say whether a problem is to be mended: a refusal, or a key that would only be in the way."""
     if rule in STAYS and rule not in target.errors:
@@ -104,7 +120,7 @@ def _without_keys(row: Row, target: Target) -> Row | None:
         )
 
     if isinstance(kept.get("tools"), list):
-        kept["tools"] = [_only(tool, TOOL, talk.FUNCTION_KEYS) for tool in kept["tools"]]
+        kept["tools"] = [_only(tool, TOOL, declared.FUNCTION_KEYS) for tool in kept["tools"]]
     return _messages(kept, change)
 
 
@@ -146,7 +162,8 @@ def _about_keys(row: Row, target: Target) -> str:
     allowed = {"role", "content", *target.message_keys}
     inside = {key for message in row["messages"] if isinstance(message, dict) for key in message.keys() - allowed}
     if inside == {"weight"} and not away:
-        return "weights are left out: every answer is trained on"
+        learned = "only the last" if target.shape == "prompt" else "every"
+        return f"weights are left out: {learned} answer is trained on"
     named = ", ".join([*away, *sorted(inside)]) or "keys of tools and calls that the target does not know"
     return f"left out: {named}"
 
@@ -178,7 +195,7 @@ def _system_joined(row: Row) -> Row | None:
 def _about_roles(row: Row, target: Target) -> str:
     roles = {message.get("role") for message in row["messages"] if isinstance(message, dict)}
     if "system" in roles - target.roles:
-        return "the system's words stand before the user's first"
+        return "the system's words stand before the user's first, and stay there when the file is read back"
     named = [f"{role} is {_ROLES[role]}" for role in sorted(map(str, roles - target.roles)) if role in _ROLES]
     return ", ".join(named) or "answers of functions are answers of tools"
 
@@ -351,6 +368,7 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "content-beside-call": (_apart, _words("the words beside a call are a message of their own")),
     "weight-not-0-or-1": (_whole_weights, _words("weights are written as 0 or 1")),
     "weight-not-on-assistant": (_answers_weighed, _words("weights on messages that are no answers are left out")),
+    "image-with-weight": (_answers_weighed, _words("weights on messages that are no answers are left out")),
     "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
     "no-parameters": (_with_parameters, _words("tools without parameters have empty ones")),
     "bad-tools": (_tools_opened, _words("tools are written as a list of functions")),

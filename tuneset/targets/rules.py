@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
@@ -29,7 +30,10 @@ PROBLEMS = pl.Schema(
 
 
 class Rule(NamedTuple):
-    """How grave a problem is where a target does not say otherwise, and what to do about it."""
+    """How grave a problem is where a target does not say otherwise, and what to do about it, whatever the target.
+
+    How a thing is written in a shape of row stands there, as its `FORMS`.
+    """
 
     severity: Literal["error", "warning", "fine"]
     mend: str
@@ -39,66 +43,65 @@ class Rule(NamedTuple):
 # A warning: some refuse it or read it otherwise, and others train on it as it is. Fine: only some targets mind.
 RULES = {
     "empty-file": Rule("error", "write at least one example"),
-    "too-few-rows": Rule("warning", "add examples: OpenAI and Azure ask for 10, Fireworks for 3, Together for 1"),
-    "too-large": Rule("error", "split the file: OpenAI, Azure and Mistral take 512 MB, Together 50 GB or more"),
-    "byte-order-mark": Rule("warning", "leave it out; only Azure's documents ask for one, and most parsers refuse it"),
+    "too-few-rows": Rule("warning", "add examples"),
+    "too-large": Rule("error", "split the file, or take fewer examples"),
+    "byte-order-mark": Rule("warning", "leave it out: most parsers refuse it"),
     "blank-line": Rule(
         "error", "take the line out: OpenAI asks for an object on every line, and so did Together until 2.14"
     ),
     "not-utf-8": Rule("error", "save the file as UTF-8"),
     "not-json": Rule("error", "write one whole JSON object per line"),
     "one-list": Rule("error", "write one object a line: --fix does; some trainers read a list from a file named .json"),
-    "not-an-object": Rule("error", 'write each line as {"messages": [...]}'),
+    "not-an-object": Rule("error", "write each line as one object"),
     "no-messages": Rule("error", "turn the rows into this shape, or choose the target that fits them"),
-    "mixed-shapes": Rule("error", "keep one shape of row per file: Together refuses two, others read half"),
+    "mixed-shapes": Rule("error", "keep one shape of row per file: the others are refused, or not read"),
     "empty-messages": Rule("error", "take the line out, or give it messages"),
-    "message-not-an-object": Rule("error", 'write each message as {"role": ..., "content": ...}'),
-    "unknown-role": Rule(
-        "error",
-        "use the names of the target: system, user, assistant, tool in chat; user and model for Gemini; human and gpt for ShareGPT",
+    "message-not-an-object": Rule("error", "write each message as an object"),
+    "unknown-role": Rule("error", "use the names that the target has for who speaks"),
+    "unknown-key": Rule("warning", "take it out: some targets refuse what they do not know, others pass over it"),
+    "missing-content": Rule("error", "give it its text; only a message that calls a tool needs none"),
+    "empty-content": Rule("error", "give the message text, or drop the example"),
+    "content-not-text": Rule("error", "write it as text"),
+    "content-beside-call": Rule(
+        "warning",
+        "give the words a message of their own: Mistral's older tokenizers refuse them here, and ShareGPT has no place for them",
     ),
-    "unknown-key": Rule(
-        "warning", "take it out: OpenAI's schema lets it pass, Together refuses it beside the messages, Mistral in them"
-    ),
-    "missing-content": Rule("error", "give the message its text; only an assistant that calls a tool needs none"),
-    "empty-content": Rule(
-        "error", "give the message text or drop the example: Fireworks refuses it, Mistral an empty answer"
-    ),
-    "content-not-text": Rule("error", 'write content as a string, or as parts such as {"type": "text", "text": ...}'),
-    "content-beside-call": Rule("warning", "fine for OpenAI; Mistral's v1 to v3 tokenizers refuse it"),
     "no-assistant": Rule("error", "end the example with the answer to learn"),
-    "last-not-assistant": Rule("error", "end the example with the assistant's message, or cut what follows it"),
-    "system-not-first": Rule("warning", "put it first: OpenAI and Mistral take it anywhere, Fireworks refuses it"),
-    "assistant-first": Rule("warning", "start with the user: Together and Fireworks ask for it, OpenAI does not"),
-    "same-role-twice": Rule("warning", "join the two: OpenAI takes them, Together, Fireworks and Gemma refuse"),
+    "last-not-assistant": Rule("error", "end the example with the answer, or cut what follows it"),
+    "system-not-first": Rule("warning", "put it first"),
+    "assistant-first": Rule("warning", "start with the user, or leave out what comes before"),
+    "same-role-twice": Rule("warning", "join the two: many targets and chat templates want the speakers to take turns"),
     "weight-not-0-or-1": Rule("error", "write the weight as 0 or 1, or leave it out"),
-    "weight-not-on-assistant": Rule("warning", "take it off: Together alone takes it there, Mistral refuses it"),
+    "weight-not-on-assistant": Rule("warning", "take it off: only answers are learned"),
     "all-weights-zero": Rule("error", "give one assistant message the weight 1, or drop the example"),
-    "bad-tool-call": Rule(
-        "error", 'write {"id": ..., "type": "function", "function": {"name": ..., "arguments": ...}}'
-    ),
+    "bad-tool-call": Rule("error", "write each call whole"),
     "arguments-not-json": Rule(
-        "error", "write arguments as a string that holds a JSON object (TRL alone wants the object)"
+        "error", "give one JSON object as the arguments; in a string, where the target reads calls as OpenAI does"
     ),
-    "call-id-not-9-letters": Rule("warning", "fine for OpenAI; Mistral wants exactly 9 letters or digits"),
-    "call-without-reply": Rule("error", "follow the call with a tool message of the same id: Mistral refuses the row"),
-    "tool-reply-without-call": Rule("error", "give the reply the id of a call just before it, as tool_call_id"),
+    "call-id-not-9-letters": Rule("warning", "give it 9 letters or digits: Mistral takes no other"),
+    "call-without-reply": Rule("error", "follow the call with the tool's answer, by the same id where calls have ids"),
+    "tool-reply-without-call": Rule(
+        "error", "let it answer a call just before it, by the same id where calls have ids"
+    ),
     "undeclared-tool": Rule("error", "declare the function in the row's tools: the model should see what it calls"),
-    "bad-tools": Rule("error", 'write tools as [{"type": "function", "function": {"name": ...}}]'),
+    "bad-tools": Rule("error", "write tools as a list of functions, each with a name"),
     "too-many-tokens": Rule("error", "shorten or split the example: it is cut from the end, where the answer is"),
     "arguments-not-object": Rule("error", "write arguments as an object: TRL's templates print a string quoted"),
-    "bad-pair": Rule(
-        "error", "give the answer to prefer and the one that was rejected, one message of the assistant each"
-    ),
+    "bad-pair": Rule("error", "give the answer to prefer and the one that was rejected, one message each"),
     "input-ends-with-answer": Rule("error", "end the input with what is asked: the answer stands beside it"),
     "nothing-to-grade": Rule(
         "error", "put what the grader compares with beside the messages, such as reference_answer"
     ),
     "wrong-version": Rule("error", 'write "schemaVersion": "bedrock-conversation-2024"'),
     "mixed-keys": Rule("error", "give the key to every row or to none: Amazon's validator refuses a mixture"),
-    "no-user": Rule("fine", "begin with what the user says: Azure's validator asks for it"),
+    "no-user": Rule("fine", "begin with what the user says"),
     "no-parameters": Rule("fine", 'declare "parameters": {"type": "object", "properties": {}} where there are none'),
     "bad-schema": Rule("warning", "write the parameters as JSON Schema: known types, each required name once"),
+    "tool-declared-twice": Rule("warning", "declare each function once: nobody can tell which of the two is meant"),
+    "required-not-declared": Rule("warning", "declare the property, or take its name out of required"),
+    "arguments-against-schema": Rule(
+        "warning", "mend the call or the declaration: the model learns to break its own tools"
+    ),
     "several-systems": Rule("fine", "join them into one"),
     "several-calls": Rule("fine", "make one call at a time: each answer must follow its call there"),
     "too-many-turns": Rule(
@@ -106,6 +109,14 @@ RULES = {
     ),
     "image-not-taken": Rule("error", "choose a target that takes images, or leave the row out"),
     "image-not-by-user": Rule("error", "show images in the user's messages only"),
+    "image-not-reachable": Rule("error", "show it by a URL of a kind that the target takes"),
+    "image-kind-not-taken": Rule("error", "save it as PNG or JPEG, which every target takes"),
+    "image-of-another-kind": Rule("warning", "name the kind that it is: some readers believe the name"),
+    "image-too-large": Rule("error", "make it smaller"),
+    "image-with-weight": Rule("fine", "take the weight off the message, or write 0"),
+    "mixed-content": Rule("fine", "write every content as a list of parts, where one is; --fix and export do"),
+    "too-many-images": Rule("error", "show fewer images in one example"),
+    "bad-image": Rule("error", "write all of its bytes as base64"),
     "reserved-word": Rule("error", "reword it: these words mark turns there, and make the job fail"),
     "too-many-rows": Rule("error", "take fewer rows: tuneset select RUN --rows N chooses the ones that say most"),
     "answer-not-json": Rule(
@@ -125,7 +136,8 @@ def check(path: Path, target: Target = TARGETS["chat"], *, side: str = "train") 
     1,000,000 short lines of chat take 2 s on one core, of other shapes about 20. `side`: a minimum of rows is asked of
     the file that is trained on only. Errors: InputError for a file that cannot be opened.
 
-    Limits: tokens are an estimate and only lines that could exceed the limit are counted; images are not opened.
+    Limits: tokens are an estimate and only lines that could exceed the limit are counted; of an image the first bytes and
+    the size are looked at, where the file holds it: nothing is fetched. The rules for tools and images say what they skip.
 
     >>> import pathlib, tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -151,7 +163,8 @@ def weighed(found: Sequence[Problem], target: Target, known: Mapping[str, Rule] 
     graver = {
         name: target.severity(name, None if rule.severity == "fine" else rule.severity) for name, rule in known.items()
     }
-    mends = {name: rule.mend for name, rule in known.items()}
+    forms = SHAPES[target.shape].FORMS if target.shape in SHAPES else {}
+    mends = {name: f"{rule.mend}: {forms[name]}" if name in forms else rule.mend for name, rule in known.items()}
     return (
         plain.with_columns(
             severity=pl.col("rule").replace_strict(graver, return_dtype=pl.String),
@@ -291,8 +304,13 @@ def _unread(line: bytes, error: orjson.JSONDecodeError) -> Said:
     return "not-json", f"{error.msg}, at character {error.pos + 1} of the line"
 
 
+SHOWN = re.compile(rb'"(?:image|image_url|inlineData|fileData)"')
+
+
 def _length(row: Any, line: bytes, limit: int, target: Target) -> Iterator[Said]:
-    if len(line) <= limit or not isinstance(row, dict):
+    # A token is at least a byte, but for those of an image.
+    shows = target.max_tokens and target.images and SHOWN.search(line)
+    if not isinstance(row, dict) or not (len(line) > limit or shows):
         return
     shape = SHAPES[target.shape]
     if any(rule in UNREADABLE for rule, _ in shape.problems(row, target)):

@@ -105,6 +105,9 @@ def _plain(counted: Tokens) -> dict[str, Any]:
 def _bill(screen: Console, found: Checked) -> None:
     """Print how many tokens each file has, and what training on the first would cost."""
     for number, (file, each) in enumerate(found.tokens.items()):
+        if not each.rows:
+            say(screen, "\n  " if not number else "  ", plain(f"{file}: no tokens, since no row can be read", 300))
+            continue
         spread = f"{each.total:,} tokens; an example has {each.median:,}, one of twenty {each.p95:,} or more, at most {each.max:,}"
         over = f"; {each.over:,} have more than the {each.limit:,} that are read" if each.over else ""
         say(screen, "\n  " if not number else "  ", plain(f"{file}: {spread}{over}", 300))
@@ -137,8 +140,12 @@ def _file(screen: Console, file: str, rows: int, problems: pl.DataFrame, limit: 
 
 
 def _mended(screen: Console, each: Mended) -> None:
-    done, left = len({row["line"] for row in each.done}), len({row["line"] for row in each.left})
+    done = len({row["line"] for row in each.done} - {None})
+    left = len({row["line"] for row in each.left})
     say(screen, "\n  ", plain(f"{each.file}: {counted(done, 'line')} mended, {left:,} could not be", 300))
+    for row in each.done:
+        if row["line"] is None:
+            say(screen, "    mended throughout: ", plain(f"{row['rule']}: {row['says']}", 300))
     still = each.problems.filter(pl.col("severity") == "error", pl.col("line").is_not_null())
     if still.height:
         words = f"{counted(still['line'].n_unique(), 'line')} of the copy still {'has' if still['line'].n_unique() == 1 else 'have'} errors that only you can mend:"

@@ -11,7 +11,7 @@ import polars as pl
 from tuneset.shapes import SHAPES
 from tuneset.shapes.row import dumps, opened
 from tuneset.targets.lines import inside, lines
-from tuneset.targets.mend import fitted
+from tuneset.targets.mend import Fitted, fitted, unlearned
 from tuneset.targets.rules import has
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tuneset.targets.table import Target
 
 _TEXT, _ANSWER = "\ue000text\ue001", "\ue000answer\ue001"  # letters for private use, which stand for what a row holds
+_FOR_TEMPLATE = "chat_template_kwargs"  # what TRL hands to the chat template, row by row
 
 SAID = pl.Schema({"row": pl.Int64, "rule": pl.String, "says": pl.String})
 
@@ -58,9 +59,9 @@ def written(examples: pl.DataFrame, target: Target, system: str | None = None) -
     beside = examples.select("labels", "extra").rows() if numbers else []
     for number in numbers:
         line = canonical[number]
-        fit = fitted(_row(line, target, *beside[number]), target) if line is not None else None
-        single.append(None if fit is None or fit.row is None else dumps(SHAPES[target.shape].write(fit.row, target)))
-        alone += [(number, *each) for each in (fit.said if fit else (("missing-content", "there is no answer"),))]
+        fit = _fitted(line, target, *beside[number])
+        single.append(None if fit.row is None else dumps(SHAPES[target.shape].write(fit.row, target)))
+        alone += [(number, *each) for each in fit.said]
     said.append(pl.DataFrame(alone, schema=SAID, orient="row"))
     put = by_pattern.clone().scatter(numbers, pl.Series(single, dtype=pl.String))
     put, apart = _alike(put, target)
@@ -131,11 +132,22 @@ def _by_pattern(examples: pl.DataFrame, pattern: str) -> pl.Series:
     return examples.select(line=pl.concat_str(*parts, pl.lit(pattern))).to_series()
 
 
+def _fitted(line: str | None, target: Target, labels: str | None, extra: str | None) -> Fitted:
+    """Fit one line of chat to a target, and say also what of it is no longer trained."""
+    if line is None:
+        return Fitted(None, (("missing-content", "there is no answer"),))
+    row = _row(line, target, labels, extra)
+    fit = fitted(row, target)
+    return fit if fit.row is None else Fitted(fit.row, (*fit.said, *unlearned(row, fit.row, target)))
+
+
 def _row(line: str, target: Target, labels: str | None, extra: str | None) -> Row:
-    """Open a line of chat, with what only some targets take: the answer that was rejected, what a grader reads."""
+    """Open a line of chat, with what only some targets take: a rejected answer, what a grader or a template reads."""
     row: Row = json.loads(line)
     held = json.loads(extra) if extra else {}
-    if held.get("rejected"):  # where the target has no place for it, that is said
+    if held.get(_FOR_TEMPLATE):  # where the target has no place for it, that is said
+        row[_FOR_TEMPLATE] = opened(held[_FOR_TEMPLATE])
+    if held.get("rejected"):  # the same
         row["rejected"] = opened(held["rejected"])
     if "fields" in target.keys:
         row["fields"] = held.get("fields") or (json.loads(labels) if labels else {})

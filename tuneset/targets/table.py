@@ -35,6 +35,11 @@ class Target:
     message_keys: frozenset[str]
     status: str = ""
     images: bool = False
+    max_images: int = 0  # in an example; 0: none is known, as for the other limits
+    max_image_bytes: int = 0
+    image_kinds: tuple[str, ...] = ()  # media types of data URLs (none: any)
+    image_parts: bool = False  # whether all contents are lists of parts where one is
+    image_urls: tuple[str, ...] = ()  # what the URL of an image may begin with (none: anything)
     max_turns: int = 0
     arguments: Literal["string", "object"] = "string"
     messages: bool = False
@@ -46,6 +51,8 @@ class Target:
     min_rows: int = 1
     max_rows: int = 0
     max_validation_rows: int = 0
+    validation_share: float = 0  # most validation rows as a share of the train rows (0: any) ...
+    validation_from: int = 0  # ... where these are more than so many
     max_bytes: int = 0
     max_tokens: int = 0  # a longer example is cut from the end, where the answer is
     errors: frozenset[str] = frozenset()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tuneset.shapes.row import KEYS, calls, kind, listed, name_of, short
+from tuneset.targets import declared, images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,8 @@ def problems(row: Row, target: Target) -> Iterator[Said]:
         yield from _order([message.get("role") for message in spoken], spoken, target)
         yield from _training(spoken)
         yield from _replies(spoken)
-        yield from _tools(row, spoken)
+        yield from images.problems(messages, target)
+        yield from declared.problems(row, messages)
     for message in row.get("rejected") or []:
         if isinstance(message, dict):
             yield from _message("the rejected answer", message, target)
@@ -86,7 +88,7 @@ def _message(where: str, message: Message, target: Target) -> Iterator[Said]:
     if unknown := message.keys() - {"role", "content", *target.message_keys}:
         yield "unknown-key", f"{where} has {listed(unknown)}"
     yield from _content(where, message, target)
-    yield from _shown(where, message, target)
+    yield from _reserved(where, message, target)
     yield from _weight(where, message)
     yield from _calls(where, message)
 
@@ -110,16 +112,11 @@ def _content(where: str, message: Message, target: Target) -> Iterator[Said]:
         yield "content-beside-call", f"{where} has content and a tool call"
 
 
-def _shown(where: str, message: Message, target: Target) -> Iterator[Said]:
-    """Look for images where none may be, and for words that make a job fail."""
-    content = message.get("content")
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    if any(part.get("type") == "image_url" for part in parts):
-        if not target.images:
-            yield "image-not-taken", f"{where} shows an image"
-        elif message.get("role") != "user":
-            yield "image-not-by-user", f"{where} ({short(message.get('role'))}) shows an image"
+def _reserved(where: str, message: Message, target: Target) -> Iterator[Said]:
+    """Look for words that make a job fail."""
     if target.reserved:
+        content = message.get("content")
+        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
         said = [content] if isinstance(content, str) else [str(part.get("text", "")) for part in parts]
         if found := {word for word in target.reserved if any(word in text for text in said)}:
             yield "reserved-word", f"{where} holds {listed(found)}"
@@ -226,60 +223,3 @@ def _replies(spoken: list[Message]) -> Iterator[Said]:
         waiting = {call["id"] for call in calls(message) if isinstance(call.get("id"), str)}
     if waiting and spoken[-1].get("role") == "tool":
         yield "call-without-reply", f"no tool replies to the call {listed(waiting)}"
-
-
-def _tools(row: Row, spoken: list[Message]) -> Iterator[Said]:
-    tools, functions = row.get("tools", []), row.get("functions", [])
-    if not isinstance(tools, list) or not isinstance(functions, list) or None in map(name_of, tools):
-        yield "bad-tools", "tools is not a list of functions, each with a name"
-        return
-    for tool in tools:
-        yield from _declaration(tool)
-    declared = {name_of(tool) for tool in tools} | {name_of({"function": function}) for function in functions}
-    called = {name for message in spoken for call in calls(message) if (name := name_of(call)) is not None}
-    if undeclared := called - declared:
-        yield "undeclared-tool", f"the assistant calls {listed(undeclared)}, which tools does not declare"
-
-
-def _declaration(tool: Row) -> Iterator[Said]:
-    """Look at how one function is declared: by OpenAI's types, and its parameters as a JSON Schema of its Draft 7."""
-    function, name = tool["function"], short(name_of(tool))
-    if tool.get("type") != "function" or not isinstance(function.get("description", ""), str):
-        yield "bad-tools", f'the tool {name} has no "type": "function", or a description that is no text'
-    if unknown := (tool.keys() - {"type", "function"}) | (function.keys() - FUNCTION_KEYS):
-        yield "unknown-key", f"the tool {name} has {listed(unknown)}"
-    if "parameters" not in function:
-        yield "no-parameters", f"the tool {name} has no parameters"
-    elif not isinstance(function["parameters"], dict):
-        yield "bad-tools", f"the parameters of {name} are {kind(function['parameters'])}, not an object"
-    elif not is_schema(function["parameters"]):
-        yield "bad-schema", f"the parameters of {name} are no JSON Schema"
-
-
-FUNCTION_KEYS = {"name", "description", "parameters", "strict"}
-TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
-
-
-def is_schema(schema: Any, depth: int = 20) -> bool:
-    """Say whether an object could be a JSON Schema: its types are known, what is required is named once, parts are schemas.
-
-    >>> is_schema({"type": "object", "properties": {"id": {"type": "string"}}}), is_schema({"type": "text"})
-    (True, False)
-    """
-    if isinstance(schema, bool):
-        return True
-    if not isinstance(schema, dict) or not depth:
-        return False
-    kinds = schema.get("type", [])
-    kinds = kinds if isinstance(kinds, list) else [kinds]
-    required = schema.get("required", [])
-    if not all(isinstance(each, str) and each in TYPES for each in kinds):
-        return False
-    if not isinstance(required, list) or not all(isinstance(each, str) for each in required):
-        return False
-    if len(set(required)) < len(required) or not isinstance(schema.get("enum", []), list):
-        return False
-    properties, items = schema.get("properties", {}), schema.get("items", [])
-    parts = [*(properties.values() if isinstance(properties, dict) else [None])]
-    parts += items if isinstance(items, list) else [items]
-    return all(is_schema(part, depth - 1) for part in parts)

@@ -1,0 +1,135 @@
+"""Sources that lie elsewhere, the whole way: fetched into the run once, read by its readers, with their licence and revision."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from fetch_server import repository
+from test_fetch_hub import CARD, FILES, server  # noqa: F401  a fixture
+from test_mix import prepared, rows
+
+import tuneset
+from tuneset.cli import main
+from tuneset.errors import RecipeError, RunError
+
+FORBIDDING = CARD.replace("cc-by-4.0", "cc-by-nc-4.0")
+
+
+@pytest.fixture
+def hub(server):  # noqa: F811
+    repository(server, "ann/inquiries", FILES, card=CARD, tags=["license:cc-by-4.0"])
+    repository(server, "ann/kept", FILES, card=FORBIDDING)
+    return server
+
+
+def database(folder):
+    path = folder / "shop.db"
+    with sqlite3.connect(path) as shop:
+        shop.execute("create table tickets (body text, topic text, number integer)")
+        shop.executemany(
+            "insert into tickets values (:inquiry, :category, 1)", rows(40, ["card arrival", "lost card"], 500)
+        )
+    shop.close()
+    return path
+
+
+def test_a_dataset_of_the_hub_is_prepared_by_its_address_and_fetched_once(hub, tmp_path):
+    run = tuneset.prepare("hf:ann/inquiries", out=tmp_path / "run")
+    first = run.examples()
+    assert first.height == 550
+    assert {json.loads(each)["label"] for each in first["labels"]} == {"card arrival", "lost card", "exchange rate"}
+    origin = json.loads(first["origin"][0])
+    assert (origin["licence"], origin["address"], len(origin["revision"])) == (
+        "cc-by-4.0",
+        "hf:ann/inquiries:default",
+        40,
+    )
+    assert any("licence cc-by-4.0; name the authors" in each for each in run.summary["said"])
+    hub.requests.clear()
+    again = tuneset.prepare(run.path)
+    assert hub.requests == []
+    assert again.examples().equals(first)
+    shutil.rmtree(run.folder.inside / "fetched")
+    assert tuneset.prepare(run.path).examples().equals(first)
+    assert hub.requests == []
+
+
+def test_only_the_splits_that_are_named_are_read(hub, tmp_path):
+    run = prepared(tmp_path, {"paths": '["hf:ann/inquiries"]', "splits": '["test"]'})
+    assert run.summary["balance"]["in"] == 50
+    with pytest.raises(RecipeError, match="unknown split 'validation'"):
+        prepared(tmp_path, {"paths": '["hf:ann/inquiries"]', "splits": '["validation"]', "name": '"other"'})
+
+
+def test_a_licence_that_forbids_the_use_is_a_finding_of_each_row(hub, tmp_path):
+    run = tuneset.prepare("hf:ann/kept", out=tmp_path / "run")
+    said = run.findings("licence")
+    assert (said.height, set(said["state"]), said["says"][0]) == (
+        550,
+        {"waiting"},
+        "files: CC BY-NC forbids commercial use",
+    )
+    assert run.summary["balance"]["kept"] == 550
+    assert "550 examples whose licence forbids" in run.summary["verdict"]["reasons"][0]
+    allowed = (run.path / "recipe.toml").read_text().replace('use = "commercial"', 'use = "training"')
+    (run.path / "recipe.toml").write_text(allowed)
+    assert tuneset.prepare(run.path).findings("licence").is_empty()
+
+
+def test_a_database_a_file_and_a_dataset_make_one_set(hub, tmp_path):
+    (tmp_path / "own.jsonl").write_text(
+        "\n".join(map(json.dumps, rows(30, ["card arrival", "lost card"], column="label")))
+    )
+    run = prepared(
+        tmp_path,
+        {"paths": f'["{tmp_path / "own.jsonl"}"]'},
+        {
+            "name": '"shop"',
+            "paths": f'["sql:sqlite:///{database(tmp_path)}"]',
+            "query": '"select body, topic from tickets"',
+            "columns": '{ topic = "label" }',
+            "text": '"body"',
+            "licence": '"our own"',
+        },
+        {"name": '"hub"', "paths": '["hf:ann/inquiries"]', "share": "0.5"},
+    )
+    assert {each["name"]: each["kept"] for each in run.summary["sources"]} == {"own": 30, "shop": 40, "hub": 70}
+    assert run.findings("licence").is_empty()
+
+
+def test_peek_reads_an_address_and_leaves_nothing(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    got = tuneset.peek("hf:ann/inquiries")
+    assert got.examples.height == 550
+    assert list(tmp_path.iterdir()) == []
+    told = CliRunner().invoke(main, ["peek", "hf:ann/inquiries"])
+    assert told.exit_code == 0
+    assert "licence cc-by-4.0" in told.output
+
+
+def test_a_run_is_named_after_its_address(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tuneset.prepare("hf:ann/inquiries")
+    assert run.path.name == "ann-inquiries-tuneset"
+    assert tuneset.prepare("hf:ann/inquiries").path == run.path
+
+
+def test_an_address_that_is_not_there_leaves_no_folder(hub, tmp_path):
+    with pytest.raises(RunError):
+        tuneset.prepare("hf:ann/nothing", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_candidates_are_shown_before_anything_is_downloaded(hub):
+    told = CliRunner().invoke(main, ["search", "inquiries", "--place", "hub"])
+    assert told.exit_code == 0, told.output
+    assert "hf:ann/inquiries" in told.output
+    assert "cc-by-4.0" in told.output
+    assert not hub.asked("resolve")
+    told = CliRunner().invoke(main, ["search", "inquiries", "--place", "hub", "--json"])
+    assert pl.DataFrame(json.loads(told.output)["candidates"])["address"].to_list()[0].startswith("hf:ann/")

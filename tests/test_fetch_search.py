@@ -1,0 +1,316 @@
+"""Looking for datasets: the Hub's and Kaggle's real clients against a local server, and pages with schema.org records.
+
+The last test asks the real places; it is there only where TUNESET_REAL_SERVICES=1:
+TUNESET_REAL_SERVICES=1 pytest tests/test_fetch_search.py -k real
+"""
+
+import json
+import os
+
+import fetch_server
+import pytest
+from fetch_server import repository
+from huggingface_hub import close_session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuneset.fetch import download, pages, search
+from tuneset.fetch.licences import USES, duty, forbids, terms
+
+CARD = {"license": "cc-by-4.0", "pretty_name": "Bank inquiries"}
+CARD |= {
+    "dataset_info": {
+        "features": [{"name": "text"}, {"name": "label"}],
+        "splits": [{"num_examples": 10_003}, {"num_examples": 3080}],
+    }
+}
+RECORD = {
+    "@context": "https://schema.org",
+    "@type": "Dataset",
+    "name": "Bank inquiries of 2025",
+    "description": "Questions &amp; answers of <b>customers</b> of a bank.",
+    "license": {"@type": "CreativeWork", "name": "CC0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"},
+    "variableMeasured": ["text", {"@type": "PropertyValue", "name": "category"}],
+    "dateModified": "2026-02-03T10:00:00",
+    "size": "12,000 rows",
+    "distribution": [
+        {"@type": "DataDownload", "encodingFormat": "application/pdf", "contentUrl": "/about.pdf"},
+        {
+            "@type": "DataDownload",
+            "encodingFormat": "text/csv",
+            "contentUrl": "/download?id=7",
+            "contentSize": "1.5 MB",
+        },
+    ],
+}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in (
+        "https_proxy",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "HTTP_PROXY",
+        "no_proxy",
+        "NO_PROXY",
+        "HF_TOKEN",
+        "KAGGLE_API_TOKEN",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(download, "PAUSE", 0.001)
+    serving = fetch_server.serving()
+    repository(
+        serving,
+        "shop/bank-inquiries",
+        {"train.csv": b""},
+        cardData=CARD,
+        downloads=500,
+        mainSize=123,
+        description="Real questions",
+    )
+    repository(serving, "shop/bank-gated", {"train.csv": b""}, cardData={"license": "cc-by-nc-4.0"}, gated="manual")
+    about = {"ref": "ann/bank", "title": "Bank tickets", "licenseName": "Unknown", "totalBytes": 5, "downloadCount": 7}
+    serving.kaggle["ann/bank"] = {
+        "about": about | {"lastUpdated": "2026-03-01T10:00:00.000Z", "url": "https://www.kaggle.com/datasets/ann/bank"}
+    }
+    scripts = f'<script type="application/ld+json">{json.dumps({"@graph": [{"@type": "WebSite"}, RECORD]})}</script>'
+    serving.files["/catalogue"] = lambda _: (200, {"Content-Type": "text/html"}, f"<html>{scripts}</html>".encode())
+    monkeypatch.setenv("HF_ENDPOINT", serving.url)
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
+    monkeypatch.setenv("http_proxy", serving.url)
+    close_session()
+    yield serving
+    close_session()  # the client keeps the proxies of a test
+    serving.shutdown()
+    serving.server_close()
+
+
+def test_candidates_of_all_places_are_shown_with_what_is_known_and_nothing_is_downloaded(server):
+    found = search("bank", sites=[f"{server.url}/catalogue"])
+    assert found.says == ()
+    by_address = {each.address: each for each in found.candidates}
+    assert set(by_address) == {
+        "hf:shop/bank-inquiries",
+        "hf:shop/bank-gated",
+        "kaggle:ann/bank",
+        f"{server.url}/download?id=7",
+    }
+    hub = by_address["hf:shop/bank-inquiries"]
+    assert (hub.title, hub.licence, hub.rows, hub.bytes, hub.columns, hub.downloads) == (
+        "Bank inquiries",
+        "cc-by-4.0",
+        13_083,
+        123,
+        ("text", "label"),
+        500,
+    )
+    assert (hub.updated, hub.url, hub.warns) == ("2026-03-01", f"{server.url}/datasets/shop/bank-inquiries", "")
+    assert (
+        by_address["hf:shop/bank-gated"].warns
+        == "CC BY-NC forbids commercial use; only for those who agree to its terms"
+    )
+    kaggle = by_address["kaggle:ann/bank"]
+    assert (kaggle.where, kaggle.bytes, kaggle.updated) == ("kaggle", 5, "2026-03-01")
+    assert kaggle.warns == "the licence 'Unknown' is not known: read it before this use"
+    page = by_address[f"{server.url}/download?id=7"]
+    assert (page.title, page.licence, page.rows, page.bytes, page.columns) == (
+        "Bank inquiries of 2025",
+        "CC0",
+        12_000,
+        1_500_000,
+        ("text", "category"),
+    )
+    assert page.says == "Questions & answers of customers of a bank."
+    assert not [
+        each
+        for each in server.requests
+        if "resolve" in each.path or "Download" in each.path or each.path == "/download"
+    ]
+
+
+def test_what_fits_the_words_best_comes_first(server):
+    found = search("bank inquiries", sites=[f"{server.url}/catalogue"])
+    assert found.candidates[0].address == "hf:shop/bank-inquiries"
+    assert [each.score for each in found.candidates] == sorted((each.score for each in found.candidates), reverse=True)
+    assert search("nothing like this", sites=[f"{server.url}/catalogue"]).candidates == ()
+
+
+def test_a_place_that_does_not_answer_is_said_and_the_others_are_shown(server):
+    refuse = {"/api/datasets": (403, {}, {"error": "no"})}
+    server.before = lambda request: server.script.append(refuse[request.path]) if request.path in refuse else None
+    found = search("bank", sites=[f"{server.url}/catalogue", f"{server.url}/none"])
+    assert {each.where for each in found.candidates} == {"kaggle", f"{server.url}/catalogue"}
+    assert [sentence.partition(" did not answer")[0] for sentence in found.says] == ["the Hub", f"{server.url}/none"]
+
+
+def test_only_the_places_that_are_asked_for_are_asked(server):
+    search("bank", sites=[f"{server.url}/catalogue"], places=["pages"])
+    assert [request.path for request in server.requests] == ["/catalogue"]
+
+
+# --- pages
+
+
+def test_records_are_found_however_a_page_nests_or_breaks_them():
+    page = f"""<script type='application/ld+json; charset=utf-8'>[{json.dumps(RECORD)}]</script>
+    <script type="application/ld+json">{{"@type": "DataCatalog", "dataset": [{{"@type": ["Dataset"], "name": "B"}}]}}</script>
+    <script type="application/ld+json">{{"@type": "http://schema.org/Dataset", "name": "C\nwith a line end"}}</script>
+    <script type="application/ld+json">{{not json</script><script>{{"@type": "Dataset", "name": "no"}}</script>
+    <script type="application/ld+json"><!-- {{"@type": "Dataset", "name": "D"}} --></script>"""
+    found = [each["name"] for each in pages.of_page(page, "https://a.org/x")]
+    assert found[:3] == ["Bank inquiries of 2025", "B", "C with a line end"]
+
+
+def test_only_web_addresses_of_files_are_kept():
+    record = {
+        "@type": "Dataset",
+        "name": "A",
+        "distribution": [{"contentUrl": each} for each in ("file:///etc/passwd", "javascript:x", "//b.org/a.csv")],
+    }
+    page = json.dumps(record)
+    assert [file["address"] for file in pages.of_page(page, "https://a.org/")[0]["files"]] == ["https://b.org/a.csv"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from([*RECORD, "contentUrl", "contentSize", "name"]), inner)
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_record_breaks_the_reader(value):
+    record = {
+        **(value if isinstance(value, dict) else {"size": value, "license": value, "distribution": value}),
+        "@type": "Dataset",
+        "name": "x",
+    }
+    (found,) = pages.of_page(json.dumps(record), "https://a.org/")
+    assert isinstance(found["rows"], int)
+
+
+@given(st.text())
+def test_no_page_breaks_the_reader(text):
+    pages.of_page(text, "https://a.org/")
+    pages.of_page(f'<script type="application/ld+json">{text}', "https://a.org/")
+
+
+# --- licences
+
+FINE = [
+    "cc0-1.0",
+    "CC0: Public Domain",
+    "cc-by-4.0",
+    "Attribution 4.0 International (CC BY 4.0)",
+    "apache-2.0",
+    "mit",
+    "MIT License",
+    "odc-by",
+    "pddl",
+    "bsd-3-clause",
+]
+FINE += [
+    "https://creativecommons.org/licenses/by/4.0/",
+    "https://spdx.org/licenses/Apache-2.0.html",
+    "U.S. Government Works",
+    "cdla-permissive-2.0",
+    "unlicense",
+]
+ALIKE = [
+    "cc-by-sa-4.0",
+    "CC BY-SA 3.0",
+    "odbl",
+    "Database: Open Database, Contents: Database Contents",
+    "gpl-3.0",
+    "GNU Lesser General Public License 3.0",
+    "CDLA-Sharing-1.0",
+]
+NOT_SOLD = [
+    "cc-by-nc-4.0",
+    "CC BY-NC-SA 4.0",
+    "cc-by-nc-nd-3.0",
+    "Attribution-NonCommercial 4.0 International (CC BY-NC 4.0)",
+    "https://creativecommons.org/licenses/by-nc-sa/4.0/",
+]
+NOT_SOLD += [
+    "Research only",
+    "for academic use only",
+    "Non-commercial research only",
+    "Creative Commons Attribution-Noncommercial",
+    "apple-amlr",
+    "MIT (non-commercial)",
+]
+UNKNOWN = [
+    "other",
+    "unknown",
+    "Other (specified in description)",
+    "Data files © Original Authors",
+    "Reddit API Terms",
+    "World Bank Dataset Terms of Use",
+    "cc",
+    "MIT Media Lab terms",
+    "my own",
+    "by",
+    "Apache-like",
+    "Database: Open Database, Contents: © Original Authors",
+]
+
+
+@pytest.mark.parametrize("licence", [*FINE, *ALIKE])
+def test_a_free_licence_allows_every_use(licence):
+    assert [forbids(licence, use) for use in USES] == [None, None, None]
+
+
+@pytest.mark.parametrize("licence", ALIKE)
+def test_a_share_alike_licence_says_its_duty(licence):
+    assert "same licence" in duty(licence)
+
+
+@pytest.mark.parametrize("licence", NOT_SOLD)
+def test_a_licence_against_commercial_use_is_told_in_each_way_to_write_it(licence):
+    assert "forbids commercial use" in forbids(licence, "commercial")
+    assert forbids(licence, "training") is None
+
+
+@pytest.mark.parametrize(
+    "licence", ["cc-by-nd-4.0", "CC BY-NC-ND 4.0", "https://creativecommons.org/licenses/by-nd/4.0/"]
+)
+def test_a_licence_without_derivatives_forbids_sharing_what_was_prepared(licence):
+    assert "forbids sharing a changed version" in forbids(licence, "sharing")
+
+
+@pytest.mark.parametrize("licence", ["openrail", "bigscience-openrail-m", "creativeml-openrail-m"])
+def test_a_responsible_ai_licence_allows_and_says_its_rules(licence):
+    assert forbids(licence, "commercial") is None
+    assert "forbidden uses" in duty(licence)
+
+
+@pytest.mark.parametrize("licence", UNKNOWN)
+def test_a_licence_that_is_not_known_is_never_taken_for_allowed(licence):
+    assert terms(licence) is None
+    assert all("not known" in forbids(licence, use) for use in USES)
+
+
+@pytest.mark.parametrize("licence", ["", "  "])
+def test_no_licence_allows_nothing(licence):
+    assert all("no licence is given" in forbids(licence, use) for use in USES)
+
+
+@pytest.mark.parametrize("licence", ["All rights reserved", "no AI training", "No machine learning or text mining"])
+def test_a_licence_against_machine_learning_is_told(licence):
+    assert "forbids training a model" in forbids(licence, "training")
+
+
+@given(st.sampled_from(["nc", "NonCommercial", "non-commercial", "non commercial"]), st.sampled_from(FINE))
+def test_a_word_against_commercial_use_beside_a_free_licence_counts(word, licence):
+    assert forbids(f"{licence}, {word} use only", "commercial") is not None
+
+
+if os.environ.get("TUNESET_REAL_SERVICES") == "1":
+
+    def test_the_real_places_find_banking77():
+        found = search("banking77", sites=["https://www.kaggle.com/datasets/uciml/iris"])
+        assert any("banking77" in each.address.lower() for each in found.candidates), found.says

@@ -1,0 +1,117 @@
+"""A site becomes a dataset: by the command, by a recipe, and without a page that somebody wants out again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from test_mix import prepared
+from zoo import Zoo
+
+import tuneset
+from tuneset.cli import main
+from tuneset.errors import RecipeError, RunError
+from tuneset.scrape.site import forget, is_crawl, scrape
+
+ABOUT = ["parcel", "invoice", "refund", "card", "loan", "hotel", "meal", "visa", "coin", "flight", "gift", "tax"]
+LIMITS = {"contact": "ann@example.org", "pace": 0.001}
+
+
+def page(number, *links):
+    told = " ".join(
+        f"The {word} of customer {number * 37 + place} came {number + place} days late."
+        for place, word in enumerate(ABOUT)
+    )
+    anchors = "".join(f'<a href="{link}">more</a>' for link in links)
+    return (
+        200,
+        {"Content-Type": "text/html"},
+        f"<html><body><article><h1>Case {number}</h1><p>{told}</p></article>{anchors}</body></html>".encode(),
+    )
+
+
+def site():
+    pages = {f"/{number}": page(number, f"/{number + 1}") for number in range(1, 13)}
+    return Zoo(pages=pages | {"/": page(0, *pages)})
+
+
+@pytest.fixture
+def keeper():
+    with site() as keeper:
+        yield keeper
+
+
+def test_a_site_is_scraped_prepared_and_a_page_forgotten_everywhere(tmp_path, keeper):
+    done = scrape([keeper.url()], tmp_path / "pages", own=[keeper.place], **LIMITS)
+    assert (done.rows, done.pages, done.stopped) == (13, 13, "")
+    run = tuneset.prepare(tmp_path / "pages", out=tmp_path / "run")
+    run.export("csv")
+    assert run.summary["balance"]["in"] == 13
+    gone = "customer 187 "  # of case 5
+    assert any(gone.encode() in path.read_bytes() for path in run.path.rglob("*.jsonl"))
+    assert forget(run.path, keeper.url("/5")) == 12
+    left = [path for folder in (tmp_path / "pages", run.path) for path in folder.rglob("*") if path.is_file()]
+    assert len(left) > 20
+    assert not [path for path in left if gone.encode() in path.read_bytes()]
+    assert tuneset.Dataset.open(run.path).summary["balance"]["in"] == 12
+    with pytest.raises(RunError, match="there are no crawled pages here"):
+        forget(tmp_path, keeper.url("/5"))
+
+
+def test_a_recipe_scrapes_a_site_once(tmp_path, keeper):
+    limits = f'{{ own = ["{keeper.place}"], pace = 0.001, depth = 1, exclude = "/12$" }}'
+    source = {
+        "kind": '"web"',
+        "name": '"forum"',
+        "paths": f'["{keeper.url()}"]',
+        "contact": '"ann@example.org"',
+        "crawl": limits,
+    }
+    run = prepared(tmp_path, source)
+    assert run.summary["balance"]["in"] == 12
+    first = run.examples().row(0, named=True)
+    assert json.loads(first["origin"])["url"].startswith(keeper.url())
+    assert json.loads(first["extra"])["robots"]
+    assert first["groups"][0].startswith("thread:")
+    asked = len(keeper.log)
+    assert tuneset.prepare(tmp_path / "mine.toml", out=tmp_path / "run").summary["balance"]["in"] == 12
+    assert len(keeper.log) == asked
+    with pytest.raises(RecipeError, match="unknown limit 'deep'"):
+        prepared(tmp_path, source | {"crawl": "{ deep = 2 }"})
+
+
+def test_a_crawl_without_a_contact_or_of_no_address_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="the crawler needs a contact"):
+        scrape(["https://example.org"], tmp_path / "pages", contact="")
+    with pytest.raises(RecipeError, match="this is no address of a page"):
+        scrape(["example.org"], tmp_path / "pages", **LIMITS)
+    assert not is_crawl(tmp_path / "pages")
+
+
+def test_the_command_says_what_it_would_meet_and_what_it_left(tmp_path, keeper):
+    asked = [
+        "scrape",
+        keeper.url(),
+        "--out",
+        str(tmp_path / "pages"),
+        "--contact",
+        "ann@example.org",
+        "--own",
+        keeper.place,
+        "--depth",
+        "0",
+    ]
+    told = CliRunner().invoke(main, [*asked, "--dry-run"])
+    assert told.exit_code == 0, told.output
+    assert keeper.url() in told.output
+    assert keeper.paths() == []
+    assert not (tmp_path / "pages").exists()
+    told = CliRunner().invoke(main, asked)
+    assert told.exit_code == 0, told.output
+    assert "1 examples of 1 page" in told.output or "1 example of 1 page" in told.output
+    assert "tuneset prepare" in told.output
+    told = CliRunner().invoke(main, [*asked, "--json"])
+    assert json.loads(told.output)["rows"] == 1
+    told = CliRunner().invoke(main, ["forget", str(tmp_path / "pages"), keeper.url()])
+    assert "is forgotten; 0 examples" in told.output

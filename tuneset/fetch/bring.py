@@ -1,0 +1,162 @@
+"""Bring what the addresses of a recipe's sources name into the run folder, and say where it lies and what is known of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+
+from tuneset import model
+from tuneset.errors import RunError, unknown
+from tuneset.fetch.addresses import fetch, is_address
+from tuneset.fetch.fetched import About, Event, Fetched, folder_name, there
+from tuneset.fetch.licences import duty, forbids, terms
+from tuneset.folder import to_json, write
+from tuneset.scrape.site import scrape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from tuneset.recipe import Source
+
+STORE = "fetched"  # a folder of `.tuneset`
+ROWS, ENDED = "examples.jsonl", "ended.json"  # of a crawl
+RULE = "licence"
+
+
+def bring(sources: Sequence[Source], store: Path, say: Callable[[str], None]) -> list[tuple[Source, Fetched]]:
+    """Fetch every address of every source into a folder of its own below `store`; what is there already is taken."""
+    crawled = [(source, _crawled(source, store, say)) for source in sources if source.kind == "web"]
+    return crawled + [
+        (source, fetch(path, store / folder_name(path, source.query), _told(say), query=_query(path, source)))
+        for source in sources
+        for path in source.paths
+        if is_address(path) and source.kind == "files"
+    ]
+
+
+def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched:
+    """Crawl the sites of a source, or take what a crawl that came to its end has left."""
+    folder = _crawl_folder(source, store)
+    if not (folder / ENDED).exists():
+        done = scrape(
+            source.paths,
+            folder,
+            contact=source.contact,
+            watch=lambda event: say(f"{event.done:,} pages, {event.waiting:,} wait; {event.url}"),
+            **source.crawl,
+        )
+        if done.stopped == "interrupted":
+            what = f"the crawl was interrupted: {done.pages:,} pages are there, {done.waiting:,} addresses wait"
+            raise RunError(what, ", ".join(source.paths), "run the same command again: it goes on")
+        out = {"rows": done.rows, "pages": done.pages, "out": done.out, "closed": done.closed}
+        write(folder / ENDED, to_json(out))
+    ended = orjson.loads((folder / ENDED).read_bytes())
+    says = (
+        f"{ended['pages']:,} pages gave {ended['rows']:,} rows",
+        *(f"{each[1]:,} pages left out: {each[0]}" for each in ended["out"].items()),
+    )
+    return Fetched((folder / ROWS,), About(", ".join(source.paths), says=says))
+
+
+def _crawl_folder(source: Source, store: Path) -> Path:
+    return store / folder_name(" ".join(source.paths), json.dumps(source.crawl, sort_keys=True, default=str))
+
+
+def files(source: Source, path: str, store: Path) -> list[str] | None:
+    """List the files that an address became, of the splits that the source wants; None where it is not fetched yet."""
+    if source.kind == "web":
+        made = _crawl_folder(source, store)
+        return [str(made / ROWS)] if (made / ENDED).exists() and path == source.paths[0] else None
+    found = there(store / folder_name(path, source.query), path, _query(path, source))
+    if found is None:
+        return None
+    splits = set(found.about.splits.values())
+    for split in source.splits:
+        if split not in splits:
+            raise unknown("split", split, splits, path)
+    wanted = [file for file in found.files if not source.splits or found.about.splits.get(file.name) in source.splits]
+    return [str(file) for file in wanted]
+
+
+def about(source: Source, brought: Sequence[tuple[Source, Fetched]]) -> dict[str, str]:
+    """Say of a source what stands in the origin of each of its rows: its licence, and the address and revision it is of."""
+    known = [fetched.about for whose, fetched in brought if whose is source]
+    licences = [source.licence] if source.licence else [each.licence for each in known]
+    told = {
+        "licence": licences,
+        "address": [each.address for each in known],
+        "revision": [each.revision for each in known],
+    }
+    return {name: ", ".join(dict.fromkeys(filter(None, values))) for name, values in told.items() if any(values)}
+
+
+def said(brought: Sequence[tuple[Source, Fetched]]) -> Iterator[str]:
+    """Say what was fetched, under which licence, and what that asks for."""
+    for source, (_, known) in brought:
+        licence = source.licence or known.licence
+        terms = f"licence {licence}" if licence else "no licence is given"
+        asks = f"; {duty(licence)}" if licence and duty(licence) else ""
+        revision = f", revision {known.revision[:12]}" if known.revision else ""
+        yield f"{known.address}{revision}: {terms}{asks}"
+        yield from known.says
+
+
+def licences(sources: Sequence[Source], brought: Sequence[tuple[Source, Fetched]]) -> dict[str, str]:
+    """Return the licence of each source that is to be looked at: of fetched ones, and what the user says where it is a known one."""
+    told = {source.name: about(source, brought).get("licence", "") for source in sources}
+    elsewhere = {source.name for source, _ in brought if not source.licence}
+    return {name: licence for name, licence in told.items() if name in elsewhere or (licence and terms(licence))}
+
+
+def forbidden(examples: pl.DataFrame, licences: dict[str, str], use: str) -> pl.DataFrame:
+    """Say of every row whose source's licence forbids the use, or is none that is known, that accepting drops it.
+
+    `licences`: by the source's name, for those that have one or were fetched.
+    """
+    says = {source: words for source, licence in licences.items() if (words := forbids(licence, use))}
+    if not says:
+        return model.no_findings()
+    of = examples.filter(pl.col("source").is_in(sorted(says)) & pl.col("text").is_not_null())
+    return model.as_findings(
+        of.select(
+            rule=pl.lit(RULE),
+            example="id",
+            action=pl.lit("drop"),
+            when=pl.lit("on-accept"),
+            says=pl.format("{}: {}", "source", pl.col("source").replace_strict(says, return_dtype=pl.String)),
+        )
+    )
+
+
+def _query(path: str, source: Source) -> str:
+    return source.query if path.startswith("sql:") else ""
+
+
+def _told(say: Callable[[str], None]) -> Callable[[Event], None]:
+    """Say how far a file is, how fast it comes and how long it takes."""
+    began: dict[str, tuple[float, int]] = {}
+
+    def watch(event: Event) -> None:
+        start, first = began.setdefault(event.file, (time.monotonic(), event.bytes))
+        seconds = time.monotonic() - start
+        rate = (event.bytes - first) / seconds if seconds > 0.5 else 0.0
+        left = f", {(event.of - event.bytes) / rate:,.0f} s left" if rate and event.of > event.bytes else ""
+        speed = f", {_size(rate)} a second" if rate else ""
+        of = f" of {_size(event.of)}" if event.of else ""
+        say(f"{event.file}: {event.says or f'{_size(event.bytes)}{of}{speed}{left}'}")
+
+    return watch
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB"
+
+
+def facts(brought: Sequence[tuple[Source, Fetched]]) -> list[dict[str, Any]]:
+    """Return what the ledger keeps of each address."""
+    return [{"source": source.name, **known._asdict(), "splits": dict(known.splits)} for source, (_, known) in brought]
