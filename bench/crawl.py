@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 zoo: Any = importlib.import_module("zoo")
 
 if TYPE_CHECKING:
-    from tuneset.scrape.reading import Fetched, Outcome
+    from tuneset.crawl.reading import Fetched, Outcome
 
 LEAST = 0.7
 HOSTS = 4
@@ -66,8 +66,8 @@ def bare(page: Fetched, number: int) -> float:
 
 
 def crawled(places: list[str], folder: Path) -> tuple[int, float]:
-    from tuneset.scrape.crawl import crawl
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.crawler import crawl
+    from tuneset.crawl.policy import Policy
 
     policy = Policy(contact="bench@example.org", own=frozenset(places), pace=0.0, depth=10_000, pages=10_000)
     start = time.perf_counter()
@@ -77,7 +77,7 @@ def crawled(places: list[str], folder: Path) -> tuple[int, float]:
 
 
 def rate(pages: int, rounds: int) -> bool:
-    from tuneset.scrape.reading import Fetched
+    from tuneset.crawl.reading import Fetched
 
     ours, other = multiprocessing.get_context("spawn").Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(pages // HOSTS, other), daemon=True)

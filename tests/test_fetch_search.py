@@ -14,8 +14,9 @@ from huggingface_hub import close_session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneset.fetch import download, pages, search
+from tuneset.fetch import download, pages
 from tuneset.fetch.licences import USES, duty, forbids, terms
+from tuneset.fetch.search import search
 
 CARD = {"license": "cc-by-4.0", "pretty_name": "Bank inquiries"}
 CARD |= {

@@ -153,7 +153,7 @@ def read(page):
     """Read a page as simply as can be: its text in one row, and its links."""
     import lxml.html
 
-    from tuneset.scrape.reading import Outcome
+    from tuneset.crawl.reading import Outcome
 
     tree = lxml.html.fromstring(page.text)
     row = {"text": " ".join(" ".join(tree.itertext("p")).split()), "url": page.url, "said": page.preference}
@@ -166,8 +166,8 @@ if __name__ == "__main__":
     from pathlib import Path
     sys.path.insert(0, {tests!r})
     import zoo
-    from tuneset.scrape.crawl import crawl
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.crawler import crawl
+    from tuneset.crawl.policy import Policy
     policy = Policy(contact="me@example.org", own=frozenset([{place!r}]), pace={pace}, readers=1, depth=99)
     done = crawl([{seed!r}], Path({folder!r}), policy, zoo.read)
     print(done.stopped, done.rows, done.waiting)

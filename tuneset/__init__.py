@@ -14,21 +14,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuneset.crawl.site import forget, scrape
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
+    from tuneset.fetch.search import search
     from tuneset.recipe import explain
     from tuneset.run import init, peek, prepare
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "TunesetError", "explain", "init", "peek", "prepare"]
+__all__ = ["Dataset", "TunesetError", "explain", "forget", "init", "peek", "prepare", "scrape", "search"]
 
 _HOME = {
     "Dataset": "tuneset.dataset",
     "TunesetError": "tuneset.errors",
     "explain": "tuneset.recipe",
+    "forget": "tuneset.crawl.site",
     "init": "tuneset.run",
     "peek": "tuneset.run",
     "prepare": "tuneset.run",
+    "scrape": "tuneset.crawl.site",
+    "search": "tuneset.fetch.search",
 }
 
 

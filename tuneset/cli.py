@@ -224,7 +224,7 @@ def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, again
     robots.txt, pauses and the owners' words on training are obeyed; nothing inside your network is reached.
     """
     from tuneset import terminal
-    from tuneset.scrape import site
+    from tuneset.crawl import site
 
     given = {name: value for name, value in limits.items() if value not in (None, ())}
     if dry_run:
@@ -244,7 +244,7 @@ def forget(folder: str, url: str) -> None:
     FOLDER is what `tuneset scrape` made, or a run that was prepared from it.
     """
     from tuneset import terminal
-    from tuneset.scrape import site
+    from tuneset.crawl import site
 
     with terminal.progress(quiet=False) as watch:
         left = site.forget(folder, url, watch=watch)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tuneset.crawl.crawler import Crawled, Would
+    from tuneset.crawl.crawler import Event as Crawling
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
     from tuneset.fetch.search import Searched
     from tuneset.run import Event
-    from tuneset.scrape.crawl import Crawled, Would
-    from tuneset.scrape.crawl import Event as Crawling
     from tuneset.sources import Read
 
 ACCEPT = {

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tuneset.crawl import posts
+from tuneset.crawl.text import decoded, main_text
 from tuneset.errors import need
-from tuneset.scrape import posts
-from tuneset.scrape.text import decoded, main_text
 
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 # Of the pages and their truth: figures of other pages are not held to these floors.

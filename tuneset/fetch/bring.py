@@ -10,12 +10,12 @@ import orjson
 import polars as pl
 
 from tuneset import model
+from tuneset.crawl.site import scrape
 from tuneset.errors import RunError, unknown
 from tuneset.fetch.addresses import fetch, is_address
 from tuneset.fetch.fetched import About, Event, Fetched, folder_name, there
 from tuneset.fetch.licences import duty, forbids, terms
 from tuneset.folder import to_json, write
-from tuneset.scrape.site import scrape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

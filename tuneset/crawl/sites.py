@@ -7,18 +7,18 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tuneset.scrape import preferences
-from tuneset.scrape.addresses import origin
-from tuneset.scrape.http import Want, follow
-from tuneset.scrape.policy import WEB_PORTS
-from tuneset.scrape.reading import links_of
-from tuneset.scrape.robots import Robots, judge
+from tuneset.crawl import preferences
+from tuneset.crawl.addresses import origin
+from tuneset.crawl.http import Want, follow
+from tuneset.crawl.policy import WEB_PORTS
+from tuneset.crawl.reading import links_of
+from tuneset.crawl.robots import Robots, judge
 
 if TYPE_CHECKING:
-    from tuneset.scrape.addresses import Scope
-    from tuneset.scrape.frontier import Frontier
-    from tuneset.scrape.policy import Policy
-    from tuneset.scrape.polite import Polite
+    from tuneset.crawl.addresses import Scope
+    from tuneset.crawl.frontier import Frontier
+    from tuneset.crawl.policy import Policy
+    from tuneset.crawl.polite import Polite
 
 
 class Site(NamedTuple):

@@ -15,10 +15,10 @@ import pytest
 import zoo
 from zoo import Zoo, drip, gaps, html, moved, silent, trickle
 
+from tuneset.crawl.crawler import crawl, forget, plan
+from tuneset.crawl.egress import Egress
+from tuneset.crawl.policy import Policy
 from tuneset.errors import RecipeError, RunError
-from tuneset.scrape.crawl import crawl, forget, plan
-from tuneset.scrape.egress import Egress
-from tuneset.scrape.policy import Policy
 
 CONTACT = "me@example.org"
 HASTY = {"connect": 1.0, "read": 0.8, "total": 1.2}  # where a server never answers; a busy machine needs more
@@ -541,7 +541,7 @@ def hopeless(_page):
 
 
 def test_a_reader_that_dies_on_every_page_ends_the_crawl(tmp_path, monkeypatch):
-    monkeypatch.setattr("tuneset.scrape.crawl._DEAD", 3)
+    monkeypatch.setattr("tuneset.crawl.crawler._DEAD", 3)
     pages = {"/": html()} | {f"/{number}": html(text=str(number)) for number in range(12)}
     with Zoo(pages=pages) as keeper, pytest.raises(RunError, match="dies on every page"):
         crawl([keeper.url(path) for path in pages if path[1:].isdigit()], tmp_path, policy(keeper), hopeless)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
-from tuneset.scrape.tree import Element, parsed, seen
+from tuneset.crawl.tree import Element, parsed, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,22 +9,23 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tuneset import __version__
-from tuneset.scrape import preferences
-from tuneset.scrape.addresses import absolute, host_of, key
-from tuneset.scrape.reading import Fetched, Outcome
-from tuneset.scrape.records import items, linked, property_of, records_of
-from tuneset.scrape.tree import Element, parsed
+from tuneset.crawl import preferences
+from tuneset.crawl.addresses import absolute, host_of, key
+from tuneset.crawl.reading import Fetched, Outcome
+from tuneset.crawl.records import items, linked, property_of, records_of
+from tuneset.crawl.tree import Element, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tuneset.scrape.records import Node, Record
-    from tuneset.scrape.text import Page
+    from tuneset.crawl.records import Node, Record
+    from tuneset.crawl.text import Page
 
 Row = dict[str, Any]
 
 _TURNS = frozenset({"answer", "comment", "post", "question"})
 _PAGES = frozenset({"", "text/html", "application/xhtml+xml"})
+_XML = frozenset({"text/xml", "application/xml"})  # which some servers call their pages
 _MARKED_UP = re.compile(r"<(?:!doctype\s+)?html\b", re.IGNORECASE)
 # What names the page of a long discussion in its address, and not the discussion.
 _PAGED = re.compile(r"[/-]page[-/]?\d+(?=/?$|\.\w+$|/?\?)|(?<=[?&])(?:page|pagenumber|start|offset)=\d+&?")
@@ -47,13 +48,14 @@ def read(page: Fetched) -> Outcome:
     each post of a discussion that it shows; any other page is one row with its main text. Names of authors are hashed
     with a salt of the crawl, which stays in crawl.sqlite. Limits: see `main_text` and `records`; feeds and JSON give nothing.
     """
-    from tuneset.scrape.text import Page, main_text  # noqa: PLC0415 - a second to load, in the reading process only
+    from tuneset.crawl.text import Page, main_text  # noqa: PLC0415 - a second to load, in the reading process only
 
     kind, text = page.content_type.partition(";")[0].strip().lower(), page.text
     if kind == "text/plain":
         told = Page("", text[:_MOST].strip(), "other", "", "", "", f"tuneset {__version__}, as it is")
         return Outcome(_written([_of_page(told)], page, told, _about(page, None, [])), [])
-    tree = parsed(text) if kind in _PAGES or _MARKED_UP.search(text[:2000]) else None
+    is_page = kind in _PAGES or (kind in _XML and _MARKED_UP.search(text[:2000]))
+    tree = parsed(text) if is_page else None
     if tree is None:
         return Outcome([], [])
     links, json_ld, microdata = _links(tree), linked(tree), items(tree, page.url)
@@ -146,7 +148,7 @@ def _thread(address: str, page: Fetched) -> str:
     """
     url = absolute(page.url, address)
     own = key(url) if url and host_of(url) == host_of(page.url) else page.key
-    return _REPLY.sub(r"\1", _PAGED.sub("", own)).rstrip("?&")
+    return _REPLY.sub(r"\1", _PAGED.sub("", own)).rstrip("?&/")
 
 
 def _about(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> Row:

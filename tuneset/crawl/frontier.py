@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.policy import Policy
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pages (

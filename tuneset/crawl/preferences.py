@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
 
-from tuneset.scrape.policy import TOKEN
-from tuneset.scrape.robots import matches, our_lines
+from tuneset.crawl.policy import TOKEN
+from tuneset.crawl.robots import matches, our_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,8 +11,8 @@ from tuneset.errors import RecipeError, RunError, need, unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tuneset.scrape.crawl import Crawled, Event, Would
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.crawler import Crawled, Event, Would
+    from tuneset.crawl.policy import Policy
 
 EXTRA = "scrape"
 PACKAGES = ("protego", "tld", "trafilatura", "urllib3", "w3lib")
@@ -57,8 +57,8 @@ def scrape(
       try  --contact you@example.org, or contact = "you@example.org" in the recipe
     """
     policy = _policy(contact, limits)
-    from tuneset.scrape.crawl import crawl  # noqa: PLC0415  with urllib3 and lxml
-    from tuneset.scrape.examples import read  # noqa: PLC0415
+    from tuneset.crawl.crawler import crawl  # noqa: PLC0415  with urllib3 and lxml
+    from tuneset.crawl.examples import read  # noqa: PLC0415
 
     return crawl(_checked(seeds), Path(out), policy, read, watch, again=again)
 
@@ -66,9 +66,9 @@ def scrape(
 def plan(seeds: Sequence[str], *, contact: str, **limits: Any) -> tuple[Would, ...]:
     """Say what `scrape` would meet: robots.txt, the owners' words on training, sitemaps; no page is asked for."""
     policy = _policy(contact, limits)
-    from tuneset.scrape import crawl  # noqa: PLC0415  with urllib3 and lxml
+    from tuneset.crawl import crawler  # noqa: PLC0415  with urllib3 and lxml
 
-    return crawl.plan(_checked(seeds), policy)
+    return crawler.plan(_checked(seeds), policy)
 
 
 def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambda _: None) -> int:
@@ -82,11 +82,11 @@ def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambd
     crawls = _crawls(Path(folder))
     for package in PACKAGES:
         need(package, EXTRA)
-    from tuneset.scrape import crawl  # noqa: PLC0415  with urllib3 and lxml
+    from tuneset.crawl import crawler  # noqa: PLC0415  with urllib3 and lxml
 
     left = 0
     for each in crawls:
-        left += crawl.forget(each, url)
+        left += crawler.forget(each, url)
     if Path(folder) not in crawls:
         from tuneset import run  # noqa: PLC0415  with the stages
 
@@ -120,7 +120,7 @@ def is_crawl(folder: Path) -> bool:
 def _policy(contact: str, limits: dict[str, Any]) -> Policy:
     for package in PACKAGES:
         need(package, EXTRA)
-    from tuneset.scrape.policy import Policy  # noqa: PLC0415
+    from tuneset.crawl.policy import Policy  # noqa: PLC0415
 
     for name in limits:
         if name not in LIMITS:

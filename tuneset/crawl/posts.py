@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from tuneset.scrape.tree import Element, is_hidden, seen
+from tuneset.crawl.tree import Element, is_hidden, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,7 +94,7 @@ def posts(tree: Element, *, expected: bool) -> Posts | None:
     discussion: only then do repeated blocks count that are called a message's body, or are numbered, with a name or a
     date in each; a page whose own paragraphs outweigh them is an article with comments, not a discussion.
 
-    >>> from tuneset.scrape.tree import parsed
+    >>> from tuneset.crawl.tree import parsed
     >>> page = "<div class=post><b>ann</b><div class=bbWrapper>Why?</div></div><div class=bbWrapper>Because.</div>"
     >>> posts(parsed(page), expected=False)
     Posts(texts=('Why?', 'Because.'), known_by='XenForo 2')

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.policy import Policy
 
 _DATE = re.compile(r"/(?:19|20|21|22)\d\d(?:[/-]\d{1,2}){0,2}/?$")
 _DIGITS = re.compile(r"\d+")
@@ -22,7 +22,7 @@ WORDS, SAMPLE = 3_000, 4
 def trap(url: str, policy: Policy) -> str:
     """Say in a word what makes an address suspicious; empty where nothing does.
 
-    >>> from tuneset.scrape.policy import Policy
+    >>> from tuneset.crawl.policy import Policy
     >>> trap("https://a.org/b/c/b/c/b/c", Policy(contact="me@example.org"))
     'repeated-part'
     """

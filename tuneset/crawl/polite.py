@@ -11,15 +11,15 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tuneset.scrape.addresses import host_of
-from tuneset.scrape.http import ANYTHING, Answer, Want, get
-from tuneset.scrape.policy import PASSING
+from tuneset.crawl.addresses import host_of
+from tuneset.crawl.http import ANYTHING, Answer, Want, get
+from tuneset.crawl.policy import PASSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tuneset.scrape.egress import Egress
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.egress import Egress
+    from tuneset.crawl.policy import Policy
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
 BUSY = frozenset({429, 503})

@@ -10,13 +10,13 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from w3lib.url import canonicalize_url, safe_url_string
 
+from tuneset.crawl.policy import WEB_PORTS
 from tuneset.errors import RecipeError
-from tuneset.scrape.policy import WEB_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.policy import Policy
 
 LONGEST = 2_000
 # Names that only follow a visitor. Anything that may name a page stays: courlan 1.4's list takes gallery=, cid= and

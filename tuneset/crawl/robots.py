@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from protego import Protego
 
-from tuneset.scrape.policy import PASSING, TOKEN
+from tuneset.crawl.policy import PASSING, TOKEN
 
 if TYPE_CHECKING:
-    from tuneset.scrape.http import Answer
+    from tuneset.crawl.http import Answer
 
 _PAGE = re.compile(r"\s*<")
 _GROUP = re.compile(r"\s*user-?agent\s*:\s*([^#\s]*)", re.IGNORECASE)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneset.scrape.http import Answer
-from tuneset.scrape.preferences import in_headers, in_page, in_robots, in_tdmrep, no_follow, strictest
-from tuneset.scrape.robots import judge, our_lines
+from tuneset.crawl.http import Answer
+from tuneset.crawl.preferences import in_headers, in_page, in_robots, in_tdmrep, no_follow, strictest
+from tuneset.crawl.robots import judge, our_lines
 
 MOST = 500 * 1024
 URL = "https://a.org/art/1?x=1"

@@ -10,7 +10,7 @@ from lxml import etree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.policy import Policy
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 16
@@ -31,7 +31,7 @@ class _TooMuch(Exception):  # noqa: N818 - a signal to stop reading
 def read(body: bytes, policy: Policy) -> Sitemap:
     """Read a sitemap: at most 50 MiB unpacked and 50,000 addresses; entities and other documents are never loaded.
 
-    >>> from tuneset.scrape.policy import Policy
+    >>> from tuneset.crawl.policy import Policy
     >>> read(b"<urlset><url><loc> https://a.org/1 </loc></url></urlset>", Policy(contact="me@example.org")).pages
     ('https://a.org/1',)
     """

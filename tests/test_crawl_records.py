@@ -17,8 +17,8 @@ from extruct.w3cmicrodata import MicrodataExtractor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuneset.scrape.records import _Seen, records, records_of, resolved
-from tuneset.scrape.text import decoded
+from tuneset.crawl.records import _Seen, records, records_of, resolved
+from tuneset.crawl.text import decoded
 
 URL = "https://kettles.example/t/7"
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[2] / "shared" / "data"))

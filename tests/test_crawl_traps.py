@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from w3lib.url import safe_url_string
 
-from tuneset.scrape import sitemaps
-from tuneset.scrape.addresses import absolute, domain, key, origin, scope
-from tuneset.scrape.policy import Policy
-from tuneset.scrape.traps import Novelty, bucket, sketch, trap
+from tuneset.crawl import sitemaps
+from tuneset.crawl.addresses import absolute, domain, key, origin, scope
+from tuneset.crawl.policy import Policy
+from tuneset.crawl.traps import Novelty, bucket, sketch, trap
 
 POLICY = Policy(contact="me@example.org")
 

@@ -11,8 +11,8 @@ from zoo import Zoo
 
 import tuneset
 from tuneset.cli import main
+from tuneset.crawl.site import forget, is_crawl, scrape
 from tuneset.errors import RecipeError, RunError
-from tuneset.scrape.site import forget, is_crawl, scrape
 
 ABOUT = ["parcel", "invoice", "refund", "card", "loan", "hotel", "meal", "visa", "coin", "flight", "gift", "tax"]
 LIMITS = {"contact": "ann@example.org", "pace": 0.001}

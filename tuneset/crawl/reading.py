@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuneset.scrape import preferences, traps
-from tuneset.scrape.addresses import absolute, host_of, key
-from tuneset.scrape.frontier import Link
+from tuneset.crawl import preferences, traps
+from tuneset.crawl.addresses import absolute, host_of, key
+from tuneset.crawl.frontier import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lxml.html import HtmlElement
 
-    from tuneset.scrape.addresses import Scope
+    from tuneset.crawl.addresses import Scope
 
 _FIRST = ("lxml.html", "w3lib.encoding", "charset_normalizer")  # loaded once, before the processes part
 RECYCLED = 500  # pages a process reads before a new one takes its place: parsers keep what they once allocated

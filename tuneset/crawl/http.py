@@ -11,17 +11,17 @@ from urllib.parse import urlsplit
 
 from urllib3 import Timeout, exceptions
 
-from tuneset.scrape.addresses import absolute
-from tuneset.scrape.egress import Call, Refused
-from tuneset.scrape.policy import WEB_PORTS
+from tuneset.crawl.addresses import absolute
+from tuneset.crawl.egress import Call, Refused
+from tuneset.crawl.policy import WEB_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from urllib3.response import BaseHTTPResponse
 
-    from tuneset.scrape.egress import Egress
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.egress import Egress
+    from tuneset.crawl.policy import Policy
 
 FINE = frozenset({200, 203})
 MOVED = frozenset({301, 302, 303, 307, 308})

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tuneset import __version__
 from tuneset.clean.language import hear
+from tuneset.crawl.posts import posts
+from tuneset.crawl.records import items, linked, property_of, records_of, types_of
+from tuneset.crawl.tree import Element, parsed, seen, tidy, without_hidden
 from tuneset.errors import need, unknown
-from tuneset.scrape.posts import posts
-from tuneset.scrape.records import items, linked, property_of, records_of, types_of
-from tuneset.scrape.tree import Element, parsed, seen, tidy, without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tuneset.scrape.records import Node
+    from tuneset.crawl.records import Node
 
 PROFILES = ("all", "article", "auto", "discussion")
 EXTRA = "scrape"

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import Zoo
 
+from tuneset.crawl.egress import Call, Egress, Refused
+from tuneset.crawl.http import get
+from tuneset.crawl.policy import Policy
 from tuneset.internet import public
-from tuneset.scrape.egress import Call, Egress, Refused
-from tuneset.scrape.http import get
-from tuneset.scrape.policy import Policy
 
 POLICY = Policy(contact="me@example.org", connect=1, read=1, total=2)
 

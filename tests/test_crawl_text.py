@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuneset.crawl import posts as posts_module
+from tuneset.crawl.posts import posts
+from tuneset.crawl.text import decoded, main_text
+from tuneset.crawl.tree import parsed, without_hidden
 from tuneset.errors import RecipeError
-from tuneset.scrape import posts as posts_module
-from tuneset.scrape.posts import posts
-from tuneset.scrape.text import decoded, main_text
-from tuneset.scrape.tree import parsed, without_hidden
 
 ASKS = "My kettle trips the breaker every morning since we moved. Has anybody seen this before?"
 SAYS = "Mine did that too. The element had a crack, and a new one for nine pounds put it right."

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import Zoo, drip, html, moved, silent, trickle
 
-from tuneset.scrape.addresses import absolute
-from tuneset.scrape.egress import Egress
-from tuneset.scrape.http import ANYTHING, Want, follow, get
-from tuneset.scrape.policy import Policy
+from tuneset.crawl.addresses import absolute
+from tuneset.crawl.egress import Egress
+from tuneset.crawl.http import ANYTHING, Want, follow, get
+from tuneset.crawl.policy import Policy
 
 POLICY = Policy(contact="me@example.org", connect=0.5, read=0.3, total=0.6, body=3 << 20)
 

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,33 +20,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
+from tuneset.crawl import preferences, sitemaps
+from tuneset.crawl.addresses import host_of, key, scope
+from tuneset.crawl.egress import Egress
+from tuneset.crawl.frontier import Frontier, Link, Page
+from tuneset.crawl.http import Answer, Want
+from tuneset.crawl.policy import PASSING
+from tuneset.crawl.polite import AGAIN, Polite
+from tuneset.crawl.reading import Fetched, Read, Readers, Reading, links_of
+from tuneset.crawl.sites import Sites
+from tuneset.crawl.traps import Novelty
 from tuneset.errors import RunError
 from tuneset.folder import whole, writing
-from tuneset.scrape import preferences, sitemaps
-from tuneset.scrape.addresses import host_of, key, scope
-from tuneset.scrape.egress import Egress
-from tuneset.scrape.frontier import Frontier, Link, Page
-from tuneset.scrape.http import Answer, Want
-from tuneset.scrape.policy import PASSING
-from tuneset.scrape.polite import AGAIN, Polite
-from tuneset.scrape.reading import Fetched, Read, Readers, Reading, links_of
-from tuneset.scrape.sites import Sites
-from tuneset.scrape.traps import Novelty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
-    from tuneset.scrape.addresses import Scope
-    from tuneset.scrape.policy import Policy
+    from tuneset.crawl.addresses import Scope
+    from tuneset.crawl.policy import Policy
 
+Render = Callable[[Answer, Callable[[str], bool]], Answer]
 T = TypeVar("T")
 R = TypeVar("R")
 DATABASE, ROWS, BODIES = "crawl.sqlite", "examples.jsonl", "pages"
 # What may go better another time; the next run asks again.
 LATER = (*sorted(PASSING), *(f"status-{status}" for status in sorted(AGAIN)))
-_KEPT = ("content-type", "content-language", "last-modified", "etag", "x-robots-tag", "tdm-policy", "link", "server")
+KEPT = ("content-type", "content-language", "last-modified", "etag", "x-robots-tag", "tdm-policy", "link", "server")
 _DEAD = 10  # readers in a row that died: the fault is not the pages'
 
 
@@ -71,7 +73,7 @@ class Crawled(NamedTuple):
     file: Path
 
 
-def crawl(  # noqa: PLR0913 - two of them only for those who ask
+def crawl(  # noqa: PLR0913 - three of them only for those who ask
     seeds: Iterable[str],
     folder: Path,
     policy: Policy,
@@ -80,19 +82,21 @@ def crawl(  # noqa: PLR0913 - two of them only for those who ask
     *,
     again: bool = False,
     egress: Egress | None = None,
+    render: Render | None = None,
 ) -> Crawled:
     """Collect the pages of sites into a folder, from the seeds on, and write examples.jsonl there.
 
     Killed at any moment and called again, it goes on: no page is lost, and none whose answer had come is asked for
     again. Ctrl-C ends it cleanly. `read` must be a function that another process can import. `again` asks for every
-    page anew, as a browser with a cache does. Errors: RunError where another crawl works in the folder, or where the
+    page anew, as a browser with a cache does. `render` makes of each page that came what a browser would (see browser.py);
+    what it asks for beside the page is held to robots.txt too. Errors: RunError where another crawl works in the folder, or where the
     reader dies on every page.
     """
     with writing(folder):
         (folder / BODIES).mkdir(parents=True, exist_ok=True)
     frontier = Frontier(folder / DATABASE)
     try:
-        run = _Run(list(seeds), folder, policy, read, watch, frontier, egress or Egress(policy.own))
+        run = _Run(list(seeds), folder, policy, read, watch, frontier, egress or Egress(policy.own), render)
         return run(again=again)
     finally:
         frontier.shut()
@@ -103,8 +107,8 @@ def forget(folder: Path, url: str) -> int:
     frontier = Frontier(folder / DATABASE)
     try:
         for digest in frontier.forget(key(url)) + frontier.forget(url):
-            _drop(folder, frontier, digest)
-        return _write_rows(folder, frontier)
+            drop_body(folder, frontier, digest)
+        return write_rows(folder, frontier)
     finally:
         frontier.shut()
 
@@ -167,6 +171,12 @@ def body_path(folder: Path, sha256: str) -> Path:
     return folder / BODIES / sha256[:2] / f"{sha256}.gz"
 
 
+def fetched(page: Page, folder: Path, run: str) -> Fetched:
+    """Say to a reader what is known of a page, and where its body lies."""
+    known = page._asdict() | {"headers": orjson.loads(page.headers), "path": body_path(folder, page.sha256), "run": run}
+    return Fetched(**{name: known[name] for name in Fetched._fields})
+
+
 @dataclass(eq=False)
 class _Run:
     """One run of a crawl: what its threads share."""
@@ -178,6 +188,7 @@ class _Run:
     watch: Callable[[Event], None]
     frontier: Frontier
     egress: Egress
+    render: Render | None
 
     def __post_init__(self) -> None:
         policy, frontier = self.policy, self.frontier
@@ -327,7 +338,15 @@ class _Run:
         facts = site.facts(page.url)
         if why := site.forbids(page.url, page.depth if page.kind == "page" else 0, self.policy):
             return None, self._out(page, why, **facts)
-        return self._settle(page, self.polite.ask(page.url, self._want(page)), facts)
+        answer = self.polite.ask(page.url, self._want(page))
+        if self.render and answer.good and page.kind == "page":
+            answer = self.render(answer, self._may_ask)
+            self.polite.hold(page.url, self.policy.gap)
+        return self._settle(page, answer, facts)
+
+    def _may_ask(self, url: str) -> bool:
+        site = self.sites.of(url)
+        return site is not None and not site.forbids(url, 0, self.policy)
 
     def _want(self, page: Page) -> Want:
         known = orjson.loads(page.headers) if page.sha256 else {}
@@ -414,7 +433,7 @@ class _Run:
 
     def _read(self, page: Page) -> Reading | str:
         """Have a page read, and write what came of it."""
-        reading = self.readers(self._fetched(page))
+        reading = self.readers(fetched(page, self.folder, self.id))
         if isinstance(reading, str):
             self._out(page, reading)
             return reading
@@ -429,29 +448,11 @@ class _Run:
             self._drop_body(page.sha256)
         return reading
 
-    def _fetched(self, page: Page) -> Fetched:
-        return Fetched(
-            page.url,
-            page.key,
-            page.via,
-            page.depth,
-            page.status,
-            orjson.loads(page.headers),
-            page.fetched_at,
-            page.address,
-            page.sha256,
-            body_path(self.folder, page.sha256),
-            page.robots,
-            page.preference,
-            page.evidence,
-            self.id,
-        )
-
     def _drop_body(self, sha256: str) -> None:
-        _drop(self.folder, self.frontier, sha256)
+        drop_body(self.folder, self.frontier, sha256)
 
     def _close(self, stopped: str) -> Crawled:
-        number = _write_rows(self.folder, self.frontier)
+        number = write_rows(self.folder, self.frontier)
         pages, out, waiting = 0, Counter[str](), 0
         for (kind, state, why), count in self.frontier.counts().items():
             if kind == "page":
@@ -463,12 +464,14 @@ class _Run:
         )
 
 
-def _drop(folder: Path, frontier: Frontier, sha256: str) -> None:
+def drop_body(folder: Path, frontier: Frontier, sha256: str) -> None:
+    """Remove a body that no page has any more."""
     if sha256 and not frontier.is_used(sha256):
         body_path(folder, sha256).unlink(missing_ok=True)
 
 
-def _write_rows(folder: Path, frontier: Frontier) -> int:
+def write_rows(folder: Path, frontier: Frontier) -> int:
+    """Write examples.jsonl anew from what is recorded; return how many rows it has."""
     number = 0
     with whole(folder / ROWS) as passing, passing.open("wb") as file:
         for row in frontier.rows():
@@ -482,7 +485,7 @@ def _with_answer(facts: dict[str, Any], answer: Answer) -> dict[str, Any]:
     said, before = preferences.in_headers(answer.headers), facts["preference"]
     if said.says == "deny" or (said.says == "allow" and before == "unstated"):
         facts = facts | {"preference": said.says, "evidence": said.evidence}
-    headers = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+    headers = {name: answer.headers[name] for name in KEPT if name in answer.headers}
     return facts | {
         "status": answer.status,
         "headers": orjson.dumps(headers).decode(),
