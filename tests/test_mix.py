@@ -63,6 +63,17 @@ def test_columns_and_labels_of_each_source_get_our_names(tmp_path):
     assert licences == {"CC0-1.0"}
 
 
+def test_a_label_that_is_renamed_and_stands_in_no_row_is_named_with_the_nearest():
+    rows = [{"text": "one", "kind": "Payments and billing"}, {"text": "two", "kind": '["a", "b"]'}]
+    told = {"kind": {"Payment and Billing": "money", "b": "c"}, "zzz": ""}
+    got = read(rows, text="text", labels=["kind"], ours=Ours(rename=told))
+    assert [said for said in got.said if said.startswith("rename")] == [
+        "rename: no row has 'Payment and Billing' as its kind; there is 'Payments and billing'",
+        "rename: no row has 'zzz' as its kind",
+    ]
+    assert not any("rename" in said for said in read(rows, text="text", labels=["kind"]).said)
+
+
 def test_a_label_is_renamed_in_its_column_and_in_lists():
     told = Ours(rename={"kind": {"a": "b"}})
     got = read([{"text": "one", "kind": "a", "other": "a"}], text="text", labels=["kind", "other"], ours=told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 from typing import TYPE_CHECKING
 
 import orjson
@@ -69,6 +71,35 @@ def labels(read: Table, chosen: Sequence[str], renaming: Mapping[str, str | Mapp
         .otherwise("says"),
     )
     return read._replace(cells=cells, beside=beside)
+
+
+def unmet(tables: Sequence[Table], chosen: Sequence[str], renaming: Mapping[str, str | Mapping[str, str]]) -> list[str]:
+    """Name the labels that the recipe renames and no row has, each with the nearest that there is."""
+    there = {
+        column: set[str]().union(*(_there(each.cells[column]) for each in tables if column in each.cells.columns))
+        for column in chosen
+    }
+    asked = [(label, [column]) for column, own in renaming.items() if not isinstance(own, str) for label in own]
+    asked += [(label, list(chosen)) for label, ours in renaming.items() if isinstance(ours, str)]
+    return [
+        _unmet(label, columns, set[str]().union(*map(there.__getitem__, columns)))
+        for label, columns in asked
+        if not any(label in there[column] for column in columns)
+    ]
+
+
+def _there(column: pl.Series) -> set[str]:
+    labels: set[str] = set()
+    for cell in column.drop_nulls().unique():
+        labels |= {cell, cell.strip()}
+        with contextlib.suppress(orjson.JSONDecodeError):
+            labels |= {each for each in orjson.loads(cell) if isinstance(each, str)} if cell.startswith("[") else set()
+    return labels
+
+
+def _unmet(label: str, columns: list[str], there: set[str]) -> str:
+    near = difflib.get_close_matches(label, sorted(there), n=1, cutoff=0.5)
+    return f"rename: no row has {label!r} as its {' or '.join(columns)}" + (f"; there is {near[0]!r}" if near else "")
 
 
 def _renamed(column: pl.Series, told: Mapping[str, str]) -> pl.Series:

@@ -125,7 +125,8 @@ def read(  # noqa: PLR0913
     findings = _findings(rows)
     task = max((part.task for part in made), key=_TASKS.index)
     about = [sentence for table, part in zip(tables, made, strict=True) for sentence in _about(table, part)]
-    said = (*about, *files.passed_over(inputs), _about_columns(columns))
+    unmet = mapping.unmet(tables, columns.labels, ours.rename)
+    said = (*about, *files.passed_over(inputs), _about_columns(columns), *unmet)
     return Read(examples, model.as_findings(findings), columns, task, said, cells.head(_PREVIEW))
 
 
