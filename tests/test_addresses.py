@@ -14,6 +14,7 @@ from test_fetch_hub import CARD, FILES, server  # noqa: F401  a fixture
 from test_mix import prepared, rows
 
 import tuneset
+from tuneset import run
 from tuneset.cli import main
 from tuneset.errors import RecipeError, RunError
 
@@ -133,3 +134,54 @@ def test_candidates_are_shown_before_anything_is_downloaded(hub):
     assert not hub.asked("resolve")
     told = CliRunner().invoke(main, ["search", "inquiries", "--place", "hub", "--json"])
     assert pl.DataFrame(json.loads(told.output)["candidates"])["address"].to_list()[0].startswith("hf:ann/")
+
+
+def test_a_dry_run_says_what_would_be_fetched_and_fetches_no_data(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f"""
+[[sources]]
+name = "inquiries"
+paths = ["hf:ann/inquiries"]
+
+[[sources]]
+name = "shop"
+paths = ["sql:sqlite:///{database(tmp_path)}"]
+query = "select body, topic from tickets"
+
+[[sources]]
+name = "here"
+paths = ["shop.db"]
+"""
+    )
+    hub.requests.clear()
+    got = CliRunner().invoke(main, ["prepare", str(recipe), "--dry-run"], catch_exceptions=False)
+    assert got.exit_code == 0
+    assert "hf:ann/inquiries:default  inquiries" in got.output
+    assert "licence cc-by-4.0 · revision " in got.output
+    assert "splits: test, train" in got.output or "splits: train, test" in got.output
+    assert "one query is run" in got.output
+    assert "shop.db" not in got.output.partition("Next:")[0].replace(f"sql:sqlite:///{tmp_path}/shop.db", "")
+    asked = [str(each) for each in hub.requests]
+    assert not any(".parquet" in each or ".csv" in each for each in asked), asked
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["recipe.toml", "shop.db"]
+    told = json.loads(CliRunner().invoke(main, ["prepare", str(recipe), "--dry-run", "--json"]).output)
+    assert [each["source"] for each in told] == ["inquiries", "shop"]
+    assert sum(size for _, size in told[0]["files"]) == sum(len(FILES[name]) for name, _ in told[0]["files"])
+
+
+def test_a_dry_run_of_a_file_elsewhere_says_its_size(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hub.files["/big.csv"] = b"text,label\n" + b"hello,a\n" * 1000
+    (got,) = [each for _, each in run.ahead(f"{hub.url}/big.csv")]
+    assert got.files == (("big.csv", 8011),)
+    with pytest.raises(RunError, match="404"):
+        run.ahead(f"{hub.url}/none.csv")
+
+
+def test_a_dry_run_of_what_lies_here_says_that_nothing_would_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    got = CliRunner().invoke(main, ["prepare", "a b.csv", "--dry-run"], catch_exceptions=False)
+    assert "Nothing would be fetched" in got.output
+    assert "tuneset prepare 'a b.csv'" in got.output

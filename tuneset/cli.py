@@ -161,16 +161,21 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @click.option(
     "--until", metavar="STAGE", help="Stop after this stage, such as get; the same command goes on from there."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched from elsewhere, and stop.")
 @as_json
-def prepare(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def prepare(inputs: tuple[str, ...], as_json: bool, dry_run: bool, **options: Any) -> None:
     """Turn a table or conversations into files that a trainer accepts.
 
     INPUTS are files, globs, folders, - for standard input, a recipe (*.toml), or a run folder to bring up to date.
     """
     from tuneset import run, terminal
+    from tuneset.fetch import said
 
+    source = inputs[0] if len(inputs) == 1 else list(inputs)
+    if dry_run:
+        said.ahead(run.ahead(source), inputs, as_json=as_json)
+        return
     with terminal.progress(quiet=as_json) as watch:
-        source = inputs[0] if len(inputs) == 1 else list(inputs)
         dataset = run.prepare(source, watch=watch, **options)
     if options["until"]:
         terminal.stopped(dataset, options["until"], as_json=as_json)
@@ -193,12 +198,13 @@ def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...]
     Looks on Hugging Face and Kaggle, and on pages that you name.
     """
     from tuneset import terminal
+    from tuneset.fetch import said
     from tuneset.fetch.search import PLACES, search
 
     with terminal.waiting(quiet=as_json) as wait:
         wait("looking")
         found = search(" ".join(words), sites=site, places=place or PLACES, most=limit)
-    terminal.candidates(found, as_json=as_json)
+    said.candidates(found, as_json=as_json)
 
 
 @main.command()

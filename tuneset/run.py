@@ -34,6 +34,7 @@ from tuneset.recipe import STAGES, STAGES_WITH_STEPS, Recipe
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tuneset.fetch.fetched import Ahead
     from tuneset.sources import Read
 
 
@@ -145,6 +146,15 @@ def peek(
         brought = bring.bring([spec], folder.inside / bring.STORE, lambda _: None)
         read = sources.read(stages.located(spec, folder), **named)
         return read._replace(said=(*read.said, *bring.said(brought)))
+
+
+def ahead(source: Any) -> list[tuple[str, Ahead]]:
+    """Say what `prepare` would fetch for each source: files, sizes, licence; no data is fetched, nothing is written.
+
+    >>> ahead([{"inquiry": "where is it?", "category": "Orders"}])
+    []
+    """
+    return bring.ahead(_job(source, None, _given()).recipe.sources)
 
 
 def init(source: Any, *, out: str | Path = "recipe.toml", **options: Any) -> Path:

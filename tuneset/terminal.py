@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tuneset.crawl.crawler import Event as Crawling
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
-    from tuneset.fetch.search import Searched
     from tuneset.run import Event
     from tuneset.sources import Read
 
@@ -176,36 +175,6 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
         say(
             screen, "  ", plain(f"{each['folder']}: {each['rows']:,} rows, {each['left_out']:,} left out{refused}", 200)
         )
-
-
-def candidates(found: Searched, *, as_json: bool) -> None:
-    """Print datasets that may fit, best first, with what is known of them, and which places did not answer."""
-    if as_json:
-        print_json({"candidates": [each._asdict() for each in found.candidates], "says": found.says})
-        return
-    screen = console()
-    for number, each in enumerate(found.candidates, 1):
-        say(screen, Text(f"  {number:>2}  ", style="dim"), Text(each.address or each.url, style="bold"))
-        sizes = (f"{each.rows:,} rows" if each.rows else "", f"{each.bytes / 1e6:,.1f} MB" if each.bytes else "")
-        known = [
-            each.licence or "no licence",
-            *sizes,
-            f"{each.downloads:,} downloads" if each.downloads else "",
-            each.updated,
-        ]
-        say(screen, " " * 6, plain(" · ".join(filter(None, known)), 200))
-        for words in (each.title, ", ".join(each.columns), each.says):
-            if words and words not in each.address:
-                say(screen, " " * 6, Text(plain(words, 160).plain, style="dim"))
-        if each.warns:
-            say(screen, " " * 6, Text(plain(each.warns, 200).plain, style="yellow"))
-    for sentence in found.says:
-        say(screen, "  ", plain(sentence, 300))
-    if not found.candidates:
-        say(screen, "  ", Text("Nothing was found. Try fewer or other words."))
-        return
-    first = next((each.address for each in found.candidates if each.address), "ADDRESS")
-    say_whole(screen, Text.assemble("\n  Look at its rows: ", (f"tuneset peek {first}", "cyan")))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tuneset.errors import RecipeError
@@ -12,9 +14,9 @@ from tuneset.fetch.fetched import LIMIT, Fetched, shown
 from tuneset.publish.http import quiet
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from types import ModuleType
 
-    from tuneset.fetch.fetched import Event, Watch
+    from tuneset.fetch.fetched import Ahead, Event, Watch
 
 MODULES = {
     "hf": "hub",
@@ -61,14 +63,9 @@ def fetch(address: str, folder: Path, watch: Watch = _nothing, *, query: str = "
       at   hf:banking77
       try  hf:ORG/NAME, such as hf:stanfordnlp/imdb
     """
-    match = _ADDRESS.fullmatch(address)
-    if match is None:
-        hint = "hf:ORG/NAME, kaggle:OWNER/NAME, https://…, s3://…, gs://…, abfs://… or sql:URL"
-        raise RecipeError("this is no address that can be fetched", shown(address), hint)
-    kind = match[1] or match[2]
+    kind, module = _module(address)
     if query and kind != "sql":
         raise RecipeError("only sql: takes a query", shown(address), "remove the query, or give a database's address")
-    module = importlib.import_module(f"tuneset.fetch.{MODULES[kind]}")
     asked = module.parse(address)
     if done := fetched.begin(folder, address, query):
         watch(fetched.Event(done.about.address, "already"))
@@ -78,3 +75,23 @@ def fetch(address: str, folder: Path, watch: Watch = _nothing, *, query: str = "
             module.fetch(asked, folder, watch, query) if kind == "sql" else module.fetch(asked, folder, watch, limit)
         )
     return fetched.end(folder, cast("Fetched", found))
+
+
+def ahead(address: str) -> Ahead:
+    """Say what `fetch` would bring: files and their sizes, licence and revision, as far as the place says; no data is fetched.
+
+    Errors: those of `fetch`.
+    """
+    module = _module(address)[1]
+    asked = module.parse(address)
+    with quiet(), tempfile.TemporaryDirectory() as temp:
+        return cast("Ahead", module.ahead(asked, Path(temp)))
+
+
+def _module(address: str) -> tuple[str, ModuleType]:
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        hint = "hf:ORG/NAME, kaggle:OWNER/NAME, https://…, s3://…, gs://…, abfs://… or sql:URL"
+        raise RecipeError("this is no address that can be fetched", shown(address), hint)
+    kind = match[1] or match[2]
+    return kind, importlib.import_module(f"tuneset.fetch.{MODULES[kind]}")

@@ -10,10 +10,11 @@ import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.crawl.site import scrape
+from tuneset.crawl.site import plan, scrape
 from tuneset.errors import RunError, unknown
+from tuneset.fetch.addresses import ahead as _ahead
 from tuneset.fetch.addresses import fetch, is_address
-from tuneset.fetch.fetched import About, Event, Fetched, folder_name, there
+from tuneset.fetch.fetched import About, Ahead, Event, Fetched, folder_name, there
 from tuneset.fetch.licences import duty, forbids, terms
 from tuneset.folder import to_json, write
 
@@ -36,6 +37,23 @@ def bring(sources: Sequence[Source], store: Path, say: Callable[[str], None]) ->
         for source in sources
         for path in source.paths
         if is_address(path) and source.kind == "files"
+    ]
+
+
+def ahead(sources: Sequence[Source]) -> list[tuple[str, Ahead]]:
+    """Say, source by source, what `bring` would fetch; files of this machine are not among it."""
+    return [
+        (source.name, each)
+        for source in sources
+        for path in source.paths
+        for each in (_pages(source, path) if source.kind == "web" else [_ahead(path)] if is_address(path) else [])
+    ]
+
+
+def _pages(source: Source, seed: str) -> list[Ahead]:
+    return [
+        Ahead(each.seed, says=tuple(filter(None, (each.why, f"training: {each.preference} {each.evidence}".rstrip()))))
+        for each in plan([seed], contact=source.contact, **source.crawl)
     ]
 
 

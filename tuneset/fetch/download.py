@@ -123,6 +123,20 @@ def read(wanted: Wanted) -> bytes:
         raise RunError(f"the server did not send it: {error}", host(wanted.url), "try again later") from error
 
 
+def head(url: str) -> Got:
+    """Return what a server says of a file, without the file: its size, 0 where that is not said."""
+    errors = need("urllib3.exceptions", EXTRA)
+    try:
+        answer = _followed(url, {"User-Agent": "tuneset", "Accept-Encoding": "identity"}, set())
+    except (_Broken, errors.HTTPError) as error:
+        raise RunError(f"the server did not answer: {error}", host(url), "try again later") from error
+    try:
+        _refuse(answer, url)
+        return Got(_expected(answer, 0), _tag(answer), _kind(answer))
+    finally:
+        answer.close()
+
+
 def _once(wanted: Wanted, part: Path, note: Path, watch: Watch, name: str) -> Got:
     have, kept = _size(part), _kept(note, wanted.url)
     tag = str(kept.get("tag", ""))
@@ -144,8 +158,7 @@ def _once(wanted: Wanted, part: Path, note: Path, watch: Watch, name: str) -> Go
             part.unlink(missing_ok=True)
             raise _Broken("the server sent another part than the one asked for")
         have = have if goes_on else 0
-        told = _told(answer.headers) or answer.headers.get("Last-Modified", "")
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        told, kind = _tag(answer), _kind(answer)
         _keep(note, wanted.url, told, kind)
         expected = _expected(answer, have)
         _within(expected or have, wanted)
@@ -301,9 +314,14 @@ def _within(size: int, wanted: Wanted) -> None:
         raise RunError(f"this has more than {wanted.limit:,} bytes", shown(wanted.url), hint)
 
 
-def _told(headers: Mapping[str, str]) -> str:
-    tag = headers.get("ETag", "")
-    return "" if tag.startswith("W/") else tag  # a weak tag says nothing about bytes
+def _tag(answer: Any) -> str:
+    tag = str(answer.headers.get("ETag", ""))
+    strong = "" if tag.startswith("W/") else tag  # a weak tag says nothing about bytes
+    return strong or str(answer.headers.get("Last-Modified", ""))
+
+
+def _kind(answer: Any) -> str:
+    return str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
 def _begins(answer: Any) -> int:

@@ -49,6 +49,16 @@ class Fetched(NamedTuple):
     about: About
 
 
+class Ahead(NamedTuple):
+    """What fetching an address would bring, as far as its place says before anything is downloaded."""
+
+    address: str
+    files: tuple[tuple[str, int], ...] = ()  # name and bytes; 0 bytes where nobody says
+    licence: str = ""
+    revision: str = ""
+    says: tuple[str, ...] = ()
+
+
 Watch = Callable[[Event], None]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tuneset.errors import RecipeError, RunError, need
 from tuneset.fetch import features, layout
 from tuneset.fetch.download import Refused, Wanted, download
-from tuneset.fetch.fetched import About, Event, Fetched, pin, pinned, plain_name
+from tuneset.fetch.fetched import About, Ahead, Event, Fetched, pin, pinned, plain_name
 from tuneset.publish.http import hidden
 from tuneset.publish.places import checked
 
@@ -68,6 +68,16 @@ class _Plan(NamedTuple):
     says: tuple[str, ...]
 
 
+class _Found(NamedTuple):
+    """What the Hub and a dataset's card say of it."""
+
+    info: Any
+    revision: str
+    card: str  # the name of its file
+    data: Mapping[str, Any]
+    plan: _Plan
+
+
 def parse(address: str) -> Asked:
     """Read `hf:ORG/NAME[:config][@revision]`.
 
@@ -88,12 +98,7 @@ def fetch(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
     hash that the Hub gives for it. Label numbers become names. HF_TOKEN, where it is set, goes to the Hub and nowhere else.
     """
     work = _Work(asked, *client(), folder, watch)
-    with _explained(asked, work.api):
-        info = work.api.dataset_info(asked.name, revision=pinned(folder) or asked.revision or None)
-        revision = pin(folder, str(info.sha))
-        files = _files(work.api, asked.name, revision)
-        card, data = _card(work, files)
-        plan = _planned(work, data, files)
+    info, revision, card, data, plan = _found(work)
     _within(asked, plan, limit)
     told = features.of_card(data, plan.config)
     kept = {split: _split(work, split, shards, told) for split, shards in plan.splits.items()}
@@ -108,6 +113,24 @@ def fetch(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
         plan.says,
     )
     return Fetched(tuple(folder / name for names in kept.values() for name in names), about)
+
+
+def ahead(asked: Asked, folder: Path) -> Ahead:
+    """Say which files `fetch` would bring; only the card is fetched."""
+    info, revision, _, data, plan = _found(_Work(asked, *client(), folder, lambda _: None))
+    files = tuple((file.path, file.bytes) for shards in plan.splits.values() for file in shards)
+    says = (f"splits: {', '.join(plan.splits)}", *plan.says)
+    return Ahead(f"hf:{asked.name}:{plan.config}", files, _licence(data, info), revision, says)
+
+
+def _found(work: _Work) -> _Found:
+    asked, folder = work.asked, work.folder
+    with _explained(asked, work.api):
+        info = work.api.dataset_info(asked.name, revision=pinned(folder) or asked.revision or None)
+        revision = pin(folder, str(info.sha))
+        files = _files(work.api, asked.name, revision)
+        card, data = _card(work, files)
+        return _Found(info, revision, card, data, _planned(work, data, files))
 
 
 def client() -> tuple[Any, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset.errors import RecipeError, RunError, need
-from tuneset.fetch.fetched import About, Event, Fetched, pin, pinned, plain_name
+from tuneset.fetch.fetched import About, Ahead, Event, Fetched, pin, pinned, plain_name
 from tuneset.fetch.layout import TABLES, is_table
 from tuneset.folder import write
 from tuneset.publish.http import hidden
@@ -65,15 +65,30 @@ def fetch(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
     shutil.rmtree(folder / ".kaggle", ignore_errors=True)
     if found.description:
         write(folder / "card.md", f"# {found.title or asked.name}\n\n{found.description}\n".encode())
-    says = (f"{len(others):,} files that are no tables were left there",) if others else ()
     about = About(
         f"kaggle:{asked.owner}/{asked.name}",
         str(version),
         found.license_name or "",
         card="card.md" if found.description else "",
-        says=says,
+        says=_left(others),
     )
     return Fetched(tuple(kept), about)
+
+
+def ahead(asked: Asked, folder: Path) -> Ahead:
+    """Say which files `fetch` would bring."""
+    with client(folder) as (api, types, _), _explained(asked):
+        found = _dataset(api, types, asked)
+        version = asked.version or found.current_version_number or 1
+        tables, others = _files(api, types, asked, version)
+    _refuse(asked, tables, others, 0)
+    return Ahead(
+        f"kaggle:{asked.owner}/{asked.name}", tuple(tables), found.license_name or "", str(version), _left(others)
+    )
+
+
+def _left(others: list[str]) -> tuple[str, ...]:
+    return (f"{len(others):,} files that are no tables are left there",) if others else ()
 
 
 def _dataset(api: Any, types: Any, asked: Asked) -> Any:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import polars as pl
 
 from tuneset.errors import RecipeError, RunError, need, unknown
-from tuneset.fetch.fetched import About, Event, Fetched, finished, shown
+from tuneset.fetch.fetched import About, Ahead, Event, Fetched, finished, shown
 from tuneset.fetch.storage import filled
 from tuneset.publish.http import hidden
 
@@ -70,6 +70,11 @@ def parse(address: str) -> Asked:
     named = [os.environ.get(name, "") for name in re.findall(r"\$\{(\w+)\}", url)]
     secrets = tuple(each for each in (*named, os.environ.get("PGPASSWORD", "")) if each)
     return Asked(where, NAMES[scheme], filled(url), (*secrets, *(quote(each, safe="") for each in secrets)))
+
+
+def ahead(asked: Asked, _: Path) -> Ahead:
+    """Say that one query would be run: how many rows it gives is not known before."""
+    return Ahead(asked.address, says=("one query is run, in a transaction that only reads",))
 
 
 def fetch(asked: Asked, folder: Path, watch: Watch, query: str) -> Fetched:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from tuneset.errors import InputError, RecipeError, RunError, need, way_out
-from tuneset.fetch.download import Wanted, download
-from tuneset.fetch.fetched import About, Event, Fetched, plain_name, shown
+from tuneset.fetch.download import Wanted, download, head
+from tuneset.fetch.fetched import About, Ahead, Event, Fetched, plain_name, shown
 from tuneset.publish.http import hidden
 from tuneset.publish.places import local
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tuneset.fetch.fetched import Watch
@@ -97,6 +98,16 @@ def fetch(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
     return (_web if asked.url.startswith("http") else _bucket)(asked, folder, watch, limit)
 
 
+def ahead(asked: Asked, _: Path) -> Ahead:
+    """Say how large the file is; nothing of it is read."""
+    if asked.url.startswith("http"):
+        got = head(asked.url)
+        return Ahead(asked.address, ((plain_name(unquote(urlsplit(asked.url).path)), got.bytes),), revision=got.tag)
+    with _stored(asked) as (store, remote):
+        info = _info(asked, store, remote)
+        return Ahead(asked.address, ((plain_name(remote), info["size"]),), revision=_version(info))
+
+
 def _web(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
     parts = urlsplit(asked.url)
     name = plain_name(unquote(parts.path))
@@ -113,14 +124,8 @@ def _web(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
 
 
 def _bucket(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
-    kind = urlsplit(asked.url).scheme
-    store, errors = {"s3": _amazon, "gs": _google, "abfs": _azure, "abfss": _azure}[kind](asked.url)
-    remote = asked.url.partition("://")[2] if kind in ("s3", "gs") else store._strip_protocol(asked.url)  # noqa: SLF001  fsspec's way
-    path = folder / plain_name(remote)
-    try:
-        info = store.info(remote)
-        if info.get("type") == "directory":
-            raise RunError("this is a folder, not a file", asked.address, "name the file")
+    with _stored(asked) as (store, remote):
+        path, info = folder / plain_name(remote), _info(asked, store, remote)
         tag = _version(info)
         if limit and info["size"] > limit:
             what = f"this has {info['size']:,} bytes, more than {limit:,}"
@@ -129,20 +134,37 @@ def _bucket(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
         if tag and tag != _version(store.info(remote)):
             path.unlink()
             raise RunError("the file changed while it was read", asked.address, "run the same command again")
+        return Fetched((path,), About(asked.address, tag))
+
+
+def _info(asked: Asked, store: Any, remote: str) -> Mapping[str, Any]:
+    info: Mapping[str, Any] = store.info(remote)
+    if info.get("type") == "directory":
+        raise RunError("this is a folder, not a file", asked.address, "name the file")
+    return info
+
+
+@contextlib.contextmanager
+def _stored(asked: Asked) -> Iterator[tuple[Any, str]]:
+    """Give the storage and the file's name there; what its client raises becomes three lines."""
+    kind = urlsplit(asked.url).scheme
+    store, errors = {"s3": _amazon, "gs": _google, "abfs": _azure, "abfss": _azure}[kind](asked.url)
+    remote = asked.url.partition("://")[2] if kind in ("s3", "gs") else store._strip_protocol(asked.url)  # noqa: SLF001  fsspec's way
+    try:
+        yield store, remote
     except FileNotFoundError as error:
         raise RunError(
             "there is no such file in the storage", asked.address, "check the bucket and the name"
         ) from error
     except errors as error:
         if isinstance(error, OSError) and error.filename:
-            raise RunError(f"this cannot be written: {error}", str(path), way_out(error)) from error
+            raise RunError(f"this cannot be written: {error}", str(error.filename), way_out(error)) from error
         said = (
             " ".join(hidden(str(error), [os.environ.get(name, "") for name in _SECRETS]).split())[:200]
             or type(error).__name__
         )
         hint = "check the bucket's name, and what these credentials may do"
         raise RunError(f"the storage did not give it: {said}", asked.address, hint) from None
-    return Fetched((path,), About(asked.address, tag))
 
 
 def _version(info: Mapping[str, Any]) -> str:
