@@ -179,10 +179,7 @@ def prepare(inputs: tuple[str, ...], as_json: bool, dry_run: bool, **options: An
         dataset = run.prepare(source, watch=watch, **options)
     if options["until"]:
         terminal.stopped(dataset, options["until"], as_json=as_json)
-        return
-    summary = dataset.summary
-    terminal.closing(dataset, summary, as_json=as_json)
-    if not summary["gate"]["passed"]:
+    elif not terminal.closing(dataset, dataset.summary, as_json=as_json):
         sys.exit(1)
 
 

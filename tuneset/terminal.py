@@ -152,11 +152,12 @@ def _rows(names: Sequence[str], rows: Sequence[Sequence[object]], most: int) -> 
     return table
 
 
-def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the first example, the verdict, the balance, the next actions and the way to the report."""
+def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> bool:
+    """Print the first example, the verdict, the balance, the next actions and the way to the report; say whether the gate holds."""
+    passed = bool(summary["gate"]["passed"])
     if as_json:
         print_json({**summary, "run": str(dataset.path), "report": str(dataset.report)})
-        return
+        return passed
     screen = console()
     screen.print()
     if summary["first"]:
@@ -175,6 +176,7 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> N
         say(
             screen, "  ", plain(f"{each['folder']}: {each['rows']:,} rows, {each['left_out']:,} left out{refused}", 200)
         )
+    return passed
 
 
 @contextlib.contextmanager
