@@ -1,7 +1,7 @@
 # The few verbs of this house; `make` alone lists them. Everything runs in .venv, which is built from the lock files.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench quality conformance peers docs lock clean
+.PHONY: help demo test slow lint bench quality conformance peers docs lock clean
 BIN := .venv/bin
 
 help: ## list these commands
@@ -10,8 +10,11 @@ help: ## list these commands
 demo: .venv/.run ## prepare the example set and write its report, in a minute
 	$(BIN)/tuneset prepare examples/customer_intent.csv --out out/demo
 
-test: .venv/.dev ## run every test, and every example in the code and the docs
-	$(BIN)/pytest -n auto --maxprocesses 8
+test: .venv/.dev ## run the tests, and every example in the code and the docs
+	$(BIN)/pytest -n auto --maxprocesses 8 -m "not slow"
+
+slow: .venv/.dev ## run the tests that take long: kills, whole real sets, memory
+	$(BIN)/pytest -n auto --maxprocesses 8 -m slow
 
 lint: .venv/.dev ## check style, types, dependencies, lock files, house rules and generated docs
 	$(BIN)/ruff check

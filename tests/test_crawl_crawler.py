@@ -626,6 +626,7 @@ def test_robots_txt_is_asked_for_again_after_a_day_and_not_before(tmp_path):
             assert asked() == times
 
 
+@pytest.mark.slow
 def test_a_crawl_that_is_killed_again_and_again_loses_no_page_and_repeats_only_what_was_on_its_way(tmp_path):
     result = zoo.killed(tmp_path, pages=500, kills=10, seed=os.getpid())
     assert sorted(result.rows) == sorted(f"/{number}" for number in range(500))

@@ -237,6 +237,7 @@ def test_rows_with_a_lineage_of_seeds_are_the_ones_that_a_model_made():
     assert synthetic(rows).tolist() == [True, False, False]
 
 
+@pytest.mark.slow
 def test_the_paraphrases_of_a_large_model_are_told_from_real_rows(data):
     rows = pl.read_csv(data / "paraphrases" / "banking_dev_paraphrases.csv", infer_schema=False)
     real = rows.select(text="Original Example", label="Label").unique(maintain_order=True)

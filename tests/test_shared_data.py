@@ -40,6 +40,7 @@ def test_nothing_is_lost_and_nothing_leaks(name, data, tmp_path):
     assert len(out) == balance["dropped"] + balance["merged"]
 
 
+@pytest.mark.slow
 def test_every_format_case_is_read_or_refused_in_three_lines(data, tmp_path):
     cases = sorted((data / "format_cases").glob("*.jsonl"))
     assert len(cases) == 43
@@ -53,6 +54,7 @@ def test_every_format_case_is_read_or_refused_in_three_lines(data, tmp_path):
         assert balance["in"] == balance["kept"] + balance["dropped"] + balance["merged"], path.name
 
 
+@pytest.mark.slow
 def test_paraphrases_of_one_seed_stay_on_one_side(data, tmp_path):
     name = "paraphrases/banking_dev_paraphrases.csv"
     run = tuneset.prepare(data / name, out=tmp_path / "out", **TABLES[name])
