@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import zoo
+from click.testing import CliRunner
 from zoo import Zoo
 
 pytest.importorskip("playwright", reason="no browser: pip install 'tuneset[browser]'")
 
+import tuneset
+from tuneset.cli import main
 from tuneset.crawl.browser import Browser, Proxy
 from tuneset.crawl.crawler import crawl
 from tuneset.crawl.egress import Egress
@@ -255,3 +263,104 @@ def test_without_a_browser_the_words_say_what_to_install(monkeypatch, tmp_path):
         pass
     time.sleep(0.1)
     assert threading.active_count() <= before + 1
+
+
+TOLD = "The kettle of customer {0} trips the breaker every morning since they moved, and nobody here knows why."
+
+
+def shop(number, **more):
+    """A site whose pages are empty but for a script, which writes their words and their links."""
+    pages = {
+        "/app.js": script(
+            "const at = Number(location.pathname.slice(1) || 0);"
+            f"const told = '{TOLD}'.replace('{{0}}', 'number ' + at);"
+            f"const links = at ? '' : Array.from({{length: {number}}}, (_, n) => `<a href=/${{n + 1}}>more</a>`).join(' ');"
+            "document.body.innerHTML = `<article><h1>Case ${at}</h1><p>${told}</p></article>${links}`"
+        )
+    }
+    shell = 200, {"ETag": '"same"'}, b"<html lang=en><body><script src=/app.js></script></body></html>"
+    return Zoo(pages=pages | {f"/{each or ''}": shell for each in range(number + 1)} | more)
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "examples.jsonl").read_text().splitlines()]
+
+
+def asked(site, folder, *more):
+    own = ["--own", site.place, "--contact", "me@example.org"]
+    return ["scrape", site.url(), "--out", str(folder), *own, *more]
+
+
+def test_the_command_has_pages_drawn_and_the_row_says_by_what(chromium, tmp_path):
+    with shop(1) as site, Zoo("127.0.0.2") as inner:
+        site.pages["/1"] = html(
+            f"<img src={inner.url()}><script src={inner.url('/js')}></script><script>fetch('{inner.url('/fetch')}')</script>"
+            "<script src=/app.js></script>"
+        )
+        done = tuneset.scrape([site.url()], tmp_path / "pages", contact="me@example.org", own=[site.place], pace=0.001)
+        assert (done.rows, done.out) == (0, {})
+        told = CliRunner().invoke(main, asked(site, tmp_path / "pages", "--browser", "--again"))
+        assert "2 examples of 2 pages" in told.output, told.output
+        assert inner.log == []
+    found = rows(tmp_path / "pages")
+    assert [TOLD.format(f"number {number}") in row["text"] for number, row in enumerate(found)] == [True, True]
+    assert all(row["drawn"].startswith("chromium 1") for row in found)
+
+
+def test_a_recipe_has_pages_drawn(chromium, tmp_path):
+    with shop(1) as site:
+        crawl = f'{{ own = ["{site.place}"], pace = 0.001, browser = true }}'
+        source = f'kind = "web"\npaths = ["{site.url()}"]\ncontact = "me@example.org"\ncrawl = {crawl}\n'
+        (tmp_path / "mine.toml").write_text(f"[[sources]]\n{source}")
+        run = tuneset.prepare(tmp_path / "mine.toml", out=tmp_path / "run", until="get")
+    known = [json.loads(each)["drawn"] for each in run.folder.table("get", "examples")["extra"]]
+    assert [each.partition(" ")[0] for each in known] == ["chromium"] * 2
+
+
+def browsers(word):
+    """Count the processes that have a word in their command line."""
+    lines = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(each.read_bytes())
+        except OSError:  # it has ended meanwhile
+            continue
+    return sum(word.encode() in line and b"chrom" in line for line in lines)
+
+
+def test_a_crawl_with_a_browser_that_is_killed_goes_on_and_leaves_no_browser_behind(chromium, tmp_path):
+    with shop(5) as site:
+        word = f"killed-{os.getpid()}@example.org"
+        how = {"contact": word, "browser": True, "own": [site.place], "pace": 0.001}
+        code = f"import tuneset; tuneset.scrape([{site.url()!r}], {str(tmp_path / 'pages')!r}, **{how!r})"
+        process = subprocess.Popen([sys.executable, "-c", code])
+        while len([path for path in site.paths() if path != "/app.js"]) < 3 and process.poll() is None:
+            time.sleep(0.01)
+        assert browsers(word) > 0
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        until = time.monotonic() + 20
+        while browsers(word) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert browsers(word) == 0
+        done = tuneset.scrape([site.url()], tmp_path / "pages", **how)
+        pages = Counter(path for path in site.paths() if path != "/app.js")
+    assert (done.rows, done.out, done.waiting) == (6, {}, 0)
+    assert len({row["text"] for row in rows(tmp_path / "pages")}) == 6
+    assert sum(pages.values()) <= 6 + 1  # the one in flight
+
+
+@pytest.mark.parametrize("missing", ["playwright", "chromium"])
+def test_without_playwright_or_a_browser_three_lines_say_what_to_do(missing, monkeypatch, tmp_path):
+    if missing == "playwright":
+        monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    else:
+        monkeypatch.setattr("tuneset.crawl.browser.PROGRAMS", ("no-such-browser",))
+        monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    with Zoo() as site:
+        told = CliRunner().invoke(main, asked(site, tmp_path / "pages", "--browser"))
+        assert site.log == []
+    assert told.exit_code == 2
+    words = {"playwright": "pip install 'tuneset[browser]'", "chromium": "apt install chromium"}[missing]
+    assert words in told.output
+    assert len(told.output.strip().splitlines()) == 3

@@ -24,7 +24,7 @@ ADDS = "Check the socket first, because a loose wire behind the plate does exact
 URL = "https://kettles.example/forum/threads/kettle.7/"
 COLUMNS = [
     *["text", "title", "kind", "url", "thread", "author", "date", "rating", "language", "page", "final", "canonical"],
-    *["fetched_at", "sha256", "robots", "ai_preference", "ai_evidence", "licence", "run", "extractor"],
+    *["fetched_at", "sha256", "drawn", "robots", "ai_preference", "ai_evidence", "licence", "run", "extractor"],
 ]
 
 

@@ -218,6 +218,7 @@ def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...]
 @click.option("--exclude", metavar="REGEX", help="Addresses must not match it.")
 @click.option("--domains", multiple=True, metavar="NAME", help="A domain beside those of the seeds.")
 @click.option("--own", multiple=True, metavar="HOST:PORT", help="A place of yours: it may have a private address.")
+@click.option("--browser", is_flag=True, help="Draw every page in Chromium, for words that come by script.")
 @click.option("--again", is_flag=True, help="Ask for pages that have changed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be met; no page is asked for.")
 @as_json

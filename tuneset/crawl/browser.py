@@ -31,6 +31,7 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 RECYCLED = 100  # pages that a browser draws before a new one takes its place: it keeps what it once allocated
 IDLE = 15.0  # seconds that a page may go on asking for things
 _WANTED = frozenset({"script", "stylesheet", "xhr", "fetch"})
+_PAGES = frozenset({"", "text/html", "application/xhtml+xml"})
 _TOLD = ("content-type", "content-security-policy")  # what the browser must know of the answer
 _FLAGS = (
     "--disable-quic",
@@ -59,11 +60,12 @@ class Browser:
     def __init__(self, policy: Policy, egress: Egress | None = None) -> None:
         self._api = need("playwright.sync_api", EXTRA)
         self._policy = policy
+        self._share = _PAGE * policy.body
         self.proxy = Proxy(policy, egress or Egress(policy.own))
         self._thread = ThreadPoolExecutor(1, "browser")  # playwright's objects belong to the thread that made them
         self._playwright: Any = None
         self._browser: Any = None
-        self._number, self._drawn = 0, 0
+        self._name, self._number, self._drawn = "", 0, 0
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
@@ -80,10 +82,11 @@ class Browser:
     def render(self, answer: Answer, may: Callable[[str], bool] = lambda _url: True) -> Answer:
         """Run a page that has been fetched, and return it as it then is; it is not asked for a second time.
 
-        `may` says of each address that its scripts want whether it may be asked for (robots.txt). Errors are those of an
+        What is no page of HTML comes back as it was. `may` says of each address that its scripts want whether it may be asked for (robots.txt). Errors are those of an
         answer: "timeout" where a script never ends, "too-large", "browser-died".
         """
-        return self._thread.submit(self._render, answer, may).result()
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return self._thread.submit(self._render, answer, may).result() if kind in _PAGES else answer
 
     def _start(self) -> None:
         self._playwright = self._playwright or self._api.sync_playwright().start()
@@ -102,6 +105,7 @@ class Browser:
             raise TunesetError(
                 f"the browser does not start: {said}", program or "chromium", "install chromium (apt install chromium)"
             ) from error
+        self._name = f"chromium {self._browser.version}"
         asked = self._browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
         self._number = next(each["id"] for each in asked if each["type"] == "browser")
         self._drawn = 0
@@ -132,10 +136,12 @@ class Browser:
             return answer._replace(error="timeout" if late.is_set() else "browser-died", body=b"")
         finally:
             bell.cancel()
+        answer = answer._replace(drawn=self._name, beside=self._share - max(self.proxy.left, 0))
         if len(body) > self._policy.body:
             return answer._replace(error="too-large", body=b"")
         headers = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
-        return answer._replace(body=body, headers=headers | {"content-type": "text/html; charset=utf-8"})
+        said = headers | {"content-type": "text/html; charset=utf-8"}
+        return answer._replace(body=body, headers=said)
 
     def _kill(self, late: threading.Event) -> None:
         """End the browser from outside: a script that never ends answers no question."""
@@ -144,7 +150,7 @@ class Browser:
             os.kill(self._number, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _drawn_page(self, answer: Answer, may: Callable[[str], bool]) -> str:
-        self.proxy.turn(_PAGE * self._policy.body)
+        self.proxy.turn(self._share)
         context = self._browser.new_context(service_workers="block", accept_downloads=False, permissions=[])
         try:
             context.route("**/*", _Routes(answer, may, self.proxy, self._api.Error).take)

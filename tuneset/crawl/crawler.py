@@ -89,7 +89,7 @@ def crawl(  # noqa: PLR0913 - three of them only for those who ask
     Killed at any moment and called again, it goes on: no page is lost, and none whose answer had come is asked for
     again. Ctrl-C ends it cleanly. `read` must be a function that another process can import. `again` asks for every
     page anew, as a browser with a cache does. `render` makes of each page that came what a browser would (see browser.py);
-    what it asks for beside the page is held to robots.txt too. Errors: RunError where another crawl works in the folder, or where the
+    what it asks for beside the page is held to robots.txt too, and one page at a time is asked for and drawn. Errors: RunError where another crawl works in the folder, or where the
     reader dies on every page.
     """
     with writing(folder):
@@ -199,7 +199,8 @@ class _Run:
         self.sites = Sites(policy, self.scope, self.polite, frontier)
         self.size = policy.readers or os.cpu_count() or 1
         self.readers = Readers(self.read, self.scope, self.size)
-        self.fetching = ThreadPoolExecutor(policy.threads, "fetch")
+        self.hosts = 1 if self.render else policy.threads  # a page in line for the browser would be lost by a kill
+        self.fetching = ThreadPoolExecutor(self.hosts, "fetch")
         self.parsing = ThreadPoolExecutor(self.size, "read")
         self.ended: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.work: set[str] = set()
@@ -264,7 +265,7 @@ class _Run:
                 self.work.discard(host)
                 continue
             turn = max(self.polite.ready(host), self.later.get(host, 0.0) - time.time() + time.monotonic())
-            busy = self.reading >= 4 * self.size or len(self.flying) >= self.policy.threads
+            busy = self.reading >= 4 * self.size or len(self.flying) >= self.hosts
             if turn <= time.monotonic() and not busy:
                 self.flying.add(host)
                 self._start(self.fetching, self._fetch, host, self._after_fetching)
@@ -341,7 +342,7 @@ class _Run:
         answer = self.polite.ask(page.url, self._want(page))
         if self.render and answer.good and page.kind == "page":
             answer = self.render(answer, self._may_ask)
-            self.polite.hold(page.url, self.policy.gap)
+            self.polite.rest(page.url)
         return self._settle(page, answer, facts)
 
     def _may_ask(self, url: str) -> bool:
@@ -349,7 +350,8 @@ class _Run:
         return site is not None and not site.forbids(url, 0, self.policy)
 
     def _want(self, page: Page) -> Want:
-        known = orjson.loads(page.headers) if page.sha256 else {}
+        alike = not (self.render or page.drawn)  # what scripts write may change where the page does not
+        known = orjson.loads(page.headers) if page.sha256 and alike else {}
         asked = {"if-none-match": known.get("etag"), "if-modified-since": known.get("last-modified")}
         headers = {name: value for name, value in asked.items() if value}
         return Want(headers, most=self.policy.map_bytes) if page.kind == "map" else Want(headers, self._accept)
@@ -368,8 +370,8 @@ class _Run:
             return None, Event("wait", page.url, "stopped")
         facts = _with_answer(facts, answer)
         if answer.good and page.kind == "page":
-            return self._keep(page, answer.body, facts)
-        self.frontier.asked(page.host, len(answer.body))
+            return self._keep(page, answer, facts)
+        self.frontier.asked(page.host, len(answer.body) + answer.beside)
         return None, self._without_body(page, answer, facts)
 
     def _without_body(self, page: Page, answer: Answer, facts: dict[str, Any]) -> Event:
@@ -414,16 +416,16 @@ class _Run:
         self._drop_body(page.sha256)
         return Event("out", page.url, f"moved to {target}")
 
-    def _keep(self, page: Page, body: bytes, facts: dict[str, Any]) -> tuple[Page | None, Event]:
-        digest = hashlib.sha256(body).hexdigest()
+    def _keep(self, page: Page, answer: Answer, facts: dict[str, Any]) -> tuple[Page | None, Event]:
+        digest = hashlib.sha256(answer.body).hexdigest()
         path = body_path(self.folder, digest)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             with writing(path):
                 passing = path.with_suffix(f".{threading.get_ident()}.writing")
-                passing.write_bytes(gzip.compress(body, 3, mtime=0))
+                passing.write_bytes(gzip.compress(answer.body, 3, mtime=0))
                 passing.replace(path)
-        state = self.frontier.fetched(page, len(body), **facts, sha256=digest)
+        state = self.frontier.fetched(page, len(answer.body) + answer.beside, **facts, sha256=digest)
         if page.sha256 != digest:
             self._drop_body(page.sha256)
         if state == "fetched":
@@ -492,4 +494,5 @@ def _with_answer(facts: dict[str, Any], answer: Answer) -> dict[str, Any]:
         "address": answer.address,
         "seconds": round(answer.seconds, 3),
         "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "drawn": answer.drawn,
     }

@@ -162,6 +162,7 @@ def _about(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> Row:
         "canonical": "" if tree is None else _canonical(tree, page.url),
         "fetched_at": page.fetched_at,
         "sha256": page.sha256,
+        "drawn": page.drawn,
         "robots": page.robots,
         "ai_preference": said.says,
         "ai_evidence": said.evidence,

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS pages (
     tries INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0,
     status INTEGER NOT NULL DEFAULT 0, headers TEXT NOT NULL DEFAULT '{}', sha256 TEXT NOT NULL DEFAULT '',
     bytes INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0, address TEXT NOT NULL DEFAULT '',
-    fetched_at TEXT NOT NULL DEFAULT '', robots TEXT NOT NULL DEFAULT '', preference TEXT NOT NULL DEFAULT '');
+    fetched_at TEXT NOT NULL DEFAULT '', robots TEXT NOT NULL DEFAULT '', preference TEXT NOT NULL DEFAULT '',
+    drawn TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS turn ON pages (host, state, depth);
 CREATE INDEX IF NOT EXISTS states ON pages (state);
 CREATE INDEX IF NOT EXISTS body ON pages (sha256);
@@ -44,7 +45,6 @@ CREATE TABLE IF NOT EXISTS rows (key TEXT NOT NULL, number INTEGER NOT NULL, row
     PRIMARY KEY (key, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-_FIELDS = "key, url, host, kind, depth, via, hops, tries, headers, sha256, address, fetched_at, robots, preference, evidence, status"
 
 
 class Link(NamedTuple):
@@ -79,6 +79,10 @@ class Page(NamedTuple):
     preference: str
     evidence: str
     status: int
+    drawn: str  # by which browser; empty where none was asked
+
+
+_FIELDS = ", ".join(Page._fields)
 
 
 class Frontier:

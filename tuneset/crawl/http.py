@@ -54,7 +54,8 @@ ANYTHING = Want()
 class Answer(NamedTuple):
     """What came back: `error` is one fixed word where there is no whole body; header names are in lower case.
 
-    `waited` are the seconds until the first line came, `seconds` those of all; `hops` the addresses that led here.
+    `waited` are the seconds until the first line came, `seconds` those of all; `hops` the addresses that led here. `drawn`
+    names the browser that made the body of what came, and `beside` counts the bytes that it asked for in doing so.
     """
 
     url: str
@@ -67,6 +68,8 @@ class Answer(NamedTuple):
     address: str = ""
     hops: tuple[str, ...] = ()
     error: str = ""
+    drawn: str = ""
+    beside: int = 0
 
     @property
     def good(self) -> bool:

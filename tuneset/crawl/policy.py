@@ -48,6 +48,7 @@ class Policy:
     links: int = 2_000  # taken from one page
     waiting: int = 20_000  # addresses of a host that may wait
     on_deny: Literal["skip", "keep"] = "skip"  # pages whose owner says no to training
+    browser: bool = False  # every page is drawn before it is read
 
     gap: float = 1.0  # between an answer and the next request to the host
     latency_factor: float = 10.0

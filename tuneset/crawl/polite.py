@@ -91,6 +91,11 @@ class Polite:
         gate = self._gate(url)
         gate.ready = max(gate.ready, time.monotonic() + seconds)
 
+    def rest(self, url: str) -> None:
+        """Begin a host's pause anew: a browser has asked it for more than the page."""
+        gate = self._gate(url)
+        gate.ready = max(gate.ready, time.monotonic() + self._paced(url, self._pause(gate)))
+
     def backoff(self, url: str, tries: int) -> float:
         """Draw how long to leave one page alone after so many failures: full jitter below a doubling limit."""
         most = min(2.0**tries, self._policy.longest_backoff)
@@ -116,17 +121,19 @@ class Polite:
         gate.address = answer.address or gate.address
         if answer.status:
             gate.waits.append(answer.waited)
-        median = statistics.median(gate.waits) if gate.waits else 0.0
-        gap = max(policy.gap, gate.delay, policy.latency_factor * median)
-        gate.ready = now + self._paced(answer.url, gap)
+        gate.ready = now + self._paced(answer.url, self._pause(gate))
         failed = answer.error in PASSING or answer.status in AGAIN
         gate.failures = gate.failures + 1 if failed else 0
         if answer.status in BUSY:
             self._wait(gate, answer, now)
         if gate.failures >= policy.failures:
             gate.closed = "failing"
-        elif median > policy.slow and len(gate.waits) >= 10:
+        elif len(gate.waits) >= 10 and statistics.median(gate.waits) > policy.slow:
             gate.closed = "slow"
+
+    def _pause(self, gate: _Gate) -> float:
+        median = statistics.median(gate.waits) if gate.waits else 0.0
+        return max(self._policy.gap, gate.delay, self._policy.latency_factor * median)
 
     def _wait(self, gate: _Gate, answer: Answer, now: float) -> None:
         asked = retry_after(answer.headers)

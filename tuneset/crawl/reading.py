@@ -32,7 +32,8 @@ class Fetched(NamedTuple):
     """A page as it came, and all that is known of its coming; the body lies in a file, packed, named after its SHA-256.
 
     `url` is the address asked for, `via` the one that was redirected to it first (empty where none was). `robots` is
-    the verdict with the hash of robots.txt, `preference` the owner's word on training with its evidence.
+    the verdict with the hash of robots.txt, `preference` the owner's word on training with its evidence, `drawn` the browser
+    that ran the page's scripts.
     """
 
     url: str
@@ -49,6 +50,7 @@ class Fetched(NamedTuple):
     preference: str
     evidence: str
     run: str
+    drawn: str = ""
 
     @property
     def body(self) -> bytes:

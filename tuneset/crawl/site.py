@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ LIMITS = (
     "volume",
     "runtime",
     "on_deny",
+    "browser",
     "own",
     "robots",
     "pace",
@@ -45,10 +47,11 @@ def scrape(
     """Collect pages from the seeds on into the folder `out`, politely, and write `examples.jsonl` there.
 
     `contact`: an e-mail or web address that the owners of the sites can write to; it is sent with every request. `limits`:
-    domains, include, exclude, sitemaps, depth, pages, volume, runtime, on_deny, own, robots, pace (docs/web.md). Killed at
-    any moment, the same call goes on. `again` asks for changed pages.
+    domains, include, exclude, sitemaps, depth, pages, volume, runtime, on_deny, browser, own, robots, pace (docs/web.md).
+    Killed at any moment, the same call goes on. `again` asks for changed pages.
 
-    Errors: RecipeError for a seed or limit that cannot be; RunError where `out` is another crawl's at this moment.
+    Errors: RecipeError for a seed or limit that cannot be; RunError where `out` is another crawl's at this moment;
+    TunesetError where a browser is wanted and there is none.
 
     >>> scrape(["https://example.org"], "site", contact="nobody")
     Traceback (most recent call last):
@@ -56,11 +59,14 @@ def scrape(
       at   contact 'nobody'
       try  --contact you@example.org, or contact = "you@example.org" in the recipe
     """
-    policy = _policy(contact, limits)
-    from tuneset.crawl.crawler import crawl  # noqa: PLC0415  with urllib3 and lxml
+    policy, seeds = _policy(contact, limits), _checked(seeds)
+    from tuneset.crawl.browser import Browser  # noqa: PLC0415  with urllib3 and lxml
+    from tuneset.crawl.crawler import crawl  # noqa: PLC0415
     from tuneset.crawl.examples import read  # noqa: PLC0415
 
-    return crawl(_checked(seeds), Path(out), policy, read, watch, again=again)
+    with Browser(policy) if policy.browser else contextlib.nullcontext() as browser:
+        render = browser.render if browser else None
+        return crawl(seeds, Path(out), policy, read, watch, again=again, render=render)
 
 
 def plan(seeds: Sequence[str], *, contact: str, **limits: Any) -> tuple[Would, ...]:

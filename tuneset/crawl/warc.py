@@ -60,7 +60,7 @@ _SMALL = 1 << 30
 _MOST = 1_000_000  # records that are looked at
 _GZIP = b"\x1f\x8b"
 _OURS = "Tuneset-Facts"  # a field of our own in a record's header, which others pass over
-_TOLD = ("via", "robots", "preference", "evidence")
+_TOLD = ("via", "robots", "preference", "evidence", "drawn")
 _NOT_ASKED = "unknown: read from a WARC file"
 
 
@@ -226,6 +226,7 @@ class _Load:
             "robots": seen.facts.get("robots") or _NOT_ASKED,
             "preference": said.says,
             "evidence": said.evidence,
+            "drawn": seen.facts.get("drawn", ""),
             "sha256": digest,
         }
         known = link._asdict() | {"tries": 0} | facts
