@@ -15,8 +15,9 @@ import pytest
 import zoo
 from zoo import Zoo, drip, gaps, html, moved, silent, trickle
 
-from tuneset.crawl.crawler import crawl, forget, plan
+from tuneset.crawl.crawler import crawl, plan
 from tuneset.crawl.egress import Egress
+from tuneset.crawl.kept import forget
 from tuneset.crawl.policy import Policy
 from tuneset.errors import RecipeError, RunError
 

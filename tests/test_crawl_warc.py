@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
 import json
 import random
+import sys
 import time
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 
+import polars as pl
 import pytest
+from click.testing import CliRunner
+from test_crawl_site import site
 from zoo import Zoo, html
 
 pytest.importorskip("warcio", reason="no warcio: pip install 'tuneset[warc]'")
@@ -20,10 +26,13 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from tuneset.crawl import warc
+import tuneset
+from tuneset.cli import main
+from tuneset.crawl import captures, warc
 from tuneset.crawl.crawler import crawl
 from tuneset.crawl.examples import read
 from tuneset.crawl.policy import Policy
+from tuneset.crawl.site import forget
 from tuneset.errors import InputError, RunError
 
 POLICY = Policy(contact="me@example.org")
@@ -67,7 +76,7 @@ def loaded(tmp_path, *members, packed=True, **how):
     path.write_bytes(
         b"".join(each if each[:2] == b"\x1f\x8b" or not packed else gzip.compress(each) for each in members)
     )
-    return warc.load(path, tmp_path / "out", **how)
+    return warc.load([path], tmp_path / "out", Policy(contact="me@example.org", **how))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +99,7 @@ def saved(tmp_path_factory):
 
 def test_a_crawl_comes_back_from_its_file_as_it_was(saved):
     home, _, number = saved
-    done = warc.load(home / "crawl.warc.gz", home / "back")
+    done = warc.load([home / "crawl.warc.gz"], home / "back", POLICY)
     assert (number, done.pages, done.rows, done.out) == (3, 3, 3, {})
     before, after = rows(home / "crawl"), rows(home / "back")
     changing = ("run", "author")
@@ -137,7 +146,7 @@ def test_what_is_no_crawl_is_not_saved_and_nothing_is_overwritten(tmp_path, save
         warc.save(tmp_path, tmp_path / "x.warc.gz")
     (tmp_path / "x.txt").write_text("mine")
     with pytest.raises(RunError, match="there is something in this folder"):
-        warc.load(saved[0] / "crawl.warc.gz", tmp_path)
+        warc.load([saved[0] / "crawl.warc.gz"], tmp_path, POLICY)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -220,7 +229,7 @@ def seen(tmp_path, *members):
     """Read a file without making rows of it: the reasons, and the pages that are whole."""
     path = tmp_path / "some.warc.gz"
     path.write_bytes(b"".join(each if each[:2] == b"\x1f\x8b" else gzip.compress(each, 1) for each in members))
-    found = list(warc._responses(path, POLICY))
+    found = list(captures.captures(path, POLICY))
     return dict(Counter(each.why for each in found if each.why)), [each.url for each in found if not each.why]
 
 
@@ -254,7 +263,7 @@ def test_a_file_that_is_half_broken_gives_the_other_half(tmp_path):
 
 
 def test_a_bomb_ends_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(warc, "_SMALL", 10 << 20)
+    monkeypatch.setattr(captures, "_SMALL", 10 << 20)
     bomb = record("https://a.example/", answer(bytes(300 << 20)))
     start = time.process_time()
     assert seen(tmp_path, good(1), gzip.compress(bomb), good(2)) == ({"bomb": 1}, ["https://kettles.example/1"])
@@ -262,7 +271,7 @@ def test_a_bomb_ends_the_file(tmp_path, monkeypatch):
 
 
 def test_more_records_than_are_looked_at_are_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(warc, "_MOST", 2)
+    monkeypatch.setattr(captures, "_MOST", 2)
     why, urls = seen(tmp_path, *map(good, range(4)))
     assert (why, len(urls)) == ({"too-many": 1}, 2)
 
@@ -295,9 +304,92 @@ def test_no_change_of_a_file_crashes_the_reader(tmp_path):
                 [b"", bytes([chance.randrange(256)]), bytes(raw[at : at + size]) * 2, b"\r\n"]
             )
         path.write_bytes(gzip.compress(bytes(raw)) if turn % 2 else b"WARC/" + bytes(raw)[5:])
-        words |= {seen.why for seen in warc._responses(path, POLICY)}
+        words |= {seen.why for seen in captures.captures(path, POLICY)}
     assert words >= {"", "broken"}
     assert all(
         each in ("", "broken", "bad-url", "type", "too-large", "bad-encoding", "revisit") or each.startswith("status-")
         for each in words
     )
+
+
+def ask(*words):
+    return CliRunner().invoke(main, ["scrape", *map(str, words)])
+
+
+def test_the_command_writes_what_it_collects_and_reads_it_back_without_asking_anybody(tmp_path):
+    with site() as keeper:
+        how = {"contact": "me@example.org", "own": [keeper.place], "pace": 0.001}
+        done = tuneset.scrape([keeper.url()], tmp_path / "pages", warc=tmp_path / "all.warc.gz", **how)
+    assert (done.rows, done.saved) == (13, 13)
+    with (tmp_path / "all.warc.gz").open("rb") as file:
+        found = [each.rec_type for each in ArchiveIterator(file, check_digests="raise")]
+    assert found == ["warcinfo", *["response"] * 13]
+    asked = len(keeper.log)
+    told = ask(tmp_path / "all.warc.gz", "--out", tmp_path / "back", "--exclude", "/1[0-9]$")
+    assert "10 examples of 10 pages" in told.output, told.output
+    assert "3 pages left out: not-included" in told.output
+    run = tuneset.prepare(tmp_path / "back", out=tmp_path / "run")
+    assert run.summary["balance"]["in"] == 10
+    assert forget(run.path, keeper.url("/5")) == 9
+    assert tuneset.Dataset.open(run.path).summary["balance"]["in"] == 9
+    assert len(keeper.log) == asked
+
+
+def test_a_recipe_reads_warc_files_and_reads_them_anew_where_they_have_changed(tmp_path):
+    for name, numbers in (("one", range(12)), ("two", range(12, 15))):
+        (tmp_path / f"{name}.warc.gz").write_bytes(b"".join(gzip.compress(good(number)) for number in numbers))
+    paths = [str(tmp_path / f"{name}.warc.gz") for name in ("one", "two")]
+    crawl = "{ exclude = '/3$' }"
+    (tmp_path / "mine.toml").write_text(f"[[sources]]\nkind = 'web'\npaths = {paths}\ncrawl = {crawl}\n")
+    prepared = functools.partial(tuneset.prepare, tmp_path / "mine.toml", out=tmp_path / "run", until="get")
+    (stage,) = {prepared().folder.stage("get")}
+    assert len(pl.read_parquet(stage / "examples.parquet")) == 14
+    (crawled,) = (tmp_path / "run" / ".tuneset" / "fetched").iterdir()
+    before = (crawled / "crawl.sqlite").stat().st_mtime_ns
+    prepared()
+    assert (crawled / "crawl.sqlite").stat().st_mtime_ns == before
+    (crawled / "ended.json").unlink()  # as where it was killed just before
+    prepared()
+    assert (crawled / "crawl.sqlite").stat().st_mtime_ns != before
+    with (tmp_path / "two.warc.gz").open("ab") as file:
+        file.write(gzip.compress(good(20)))
+    prepared()
+    assert len(pl.read_parquet(stage / "examples.parquet")) == 15
+    for path in paths:
+        Path(path).unlink()
+    assert len(tuneset.prepare(tmp_path / "run", until="get").folder.table("get", "examples")) == 15
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["some.warc.gz", "https://a.example/"], "WARC files and addresses are mixed"),
+        (["some.warc.gz", "--depth", "2"], "unknown limit 'depth'"),
+        (["some.warc.gz", "--browser"], "unknown limit 'browser'"),
+        (["some.warc.gz", "--dry-run"], "nobody would be asked"),
+        (["none.warc.gz"], "this cannot be read: No such file"),
+        (["some.warc.gz", "--warc", "new.warc"], "a WARC file is written packed"),
+        (["https://a.example/"], "the crawler needs a contact"),
+    ],
+)
+def test_what_cannot_be_is_said_in_three_lines_and_nothing_is_left(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.warc.gz").write_bytes(gzip.compress(good(1)))
+    told = ask(*words, "--out", "pages")
+    assert told.exit_code == 2
+    assert said in told.output
+    assert len(told.output.strip().splitlines()) == 3, told.output
+    assert [each.name for each in tmp_path.iterdir()] == ["some.warc.gz"]
+
+
+def test_a_warc_file_that_is_taken_for_a_table_says_how_it_is_read(tmp_path):
+    (tmp_path / "some.warc.gz").write_bytes(gzip.compress(good(1)) + gzip.compress(good(2)))
+    with pytest.raises(InputError, match="tuneset scrape FILE --out pages"):
+        tuneset.peek(tmp_path / "some.warc.gz")
+
+
+def test_without_warcio_the_words_say_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "warcio", None)
+    told = ask("https://a.example/", "--contact", "me@example.org", "--out", tmp_path / "x", "--warc", "x.warc.gz")
+    assert "pip install 'tuneset[warc]'" in told.output
+    assert told.exit_code == 2

@@ -210,7 +210,7 @@ def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...]
     "--out", type=click.Path(), required=True, help="The folder of the pages; the same command goes on in it."
 )
 @click.option(
-    "--contact", required=True, metavar="WORDS", help="Where a site's owner can write to you; sent with every request."
+    "--contact", default="", metavar="WORDS", help="Where a site's owner can write to you; sent with every request."
 )
 @click.option("--depth", type=int, help="Links away from a seed (3).")
 @click.option("--pages", type=int, help="Pages of a host (2,000).")
@@ -219,23 +219,26 @@ def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...]
 @click.option("--domains", multiple=True, metavar="NAME", help="A domain beside those of the seeds.")
 @click.option("--own", multiple=True, metavar="HOST:PORT", help="A place of yours: it may have a private address.")
 @click.option("--browser", is_flag=True, help="Draw every page in Chromium, for words that come by script.")
+@click.option("--warc", type=click.Path(), metavar="FILE", help="Write the pages into this .warc.gz, too.")
 @click.option("--again", is_flag=True, help="Ask for pages that have changed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be met; no page is asked for.")
 @as_json
-def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, again: bool, **limits: Any) -> None:
+def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, **options: Any) -> None:
     """Collect pages from SEEDS on, politely, for `tuneset prepare`.
 
-    robots.txt, pauses and the owners' words on training are obeyed; nothing inside your network is reached.
+    SEEDS are addresses, for which --contact is needed, or WARC files (*.warc, *.warc.gz), which are read. robots.txt, pauses
+    and the owners' words on training are obeyed; nothing inside your network is reached.
     """
     from tuneset import terminal
     from tuneset.crawl import site
 
-    given = {name: value for name, value in limits.items() if value not in (None, ())}
+    how = {name: options.pop(name) for name in ("again", "warc")}
+    limits = {name: value for name, value in options.items() if value not in (None, (), False)}
     if dry_run:
-        terminal.would(site.plan(seeds, **given), as_json=as_json)
+        terminal.would(site.plan(seeds, **limits), as_json=as_json)
         return
     with terminal.crawling(quiet=as_json) as watch:
-        done = site.scrape(seeds, out, again=again, watch=watch, **given)
+        done = site.scrape(seeds, out, watch=watch, **how, **limits)
     terminal.crawled(done, out, as_json=as_json)
 
 

@@ -170,7 +170,7 @@ def located(source: Source, folder: Folder) -> list[str]:
 
 
 def _places(path: str, source: Source, folder: Folder) -> list[str]:
-    if is_address(path):
+    if source.kind == "web" or is_address(path):
         made = bring.files(source, path, folder.inside / bring.STORE)
         return made if made is not None else [path] * (source.kind != "web" or path == source.paths[0])
     beside = folder.path.parent / path

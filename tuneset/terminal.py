@@ -209,6 +209,8 @@ def crawled(done: Crawled, folder: str, *, as_json: bool) -> None:
         say(screen, "  ", plain(f"{counted(count, 'page')} left out: {reason}", 200))
     for name, reason in done.closed.items():
         say(screen, "  ", plain(f"{name} is left alone: {reason}", 200))
+    if done.saved:
+        say(screen, "  ", plain(f"{counted(done.saved, 'page')} written as WARC", 200))
     if done.waiting:
         why = done.stopped or "a limit was reached, or a host asks for patience"
         say(screen, "  ", plain(f"{counted(done.waiting, 'address')} wait ({why}): the same command goes on", 200))

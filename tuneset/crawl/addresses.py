@@ -98,7 +98,7 @@ class Scope:
 
     def holds(self, urls: Iterable[str]) -> list[str]:
         """Return those that belong, in their order."""
-        return self._chosen([url for url in urls if len(url) <= LONGEST and self._near(url)])
+        return self.chosen([url for url in urls if len(url) <= LONGEST and self._near(url)])
 
     def _near(self, url: str) -> bool:
         parts = urlsplit(url)
@@ -106,7 +106,8 @@ class Scope:
         inside = any(host == each or host.endswith(f".{each}") for each in self.domains)
         return inside and (port in self.policy.ports or self.policy.is_own(url))
 
-    def _chosen(self, urls: list[str]) -> list[str]:
+    def chosen(self, urls: list[str]) -> list[str]:
+        """Return those that are included and not excluded, whosever they are."""
         policy = self.policy
         if not urls or not (policy.include or policy.exclude):
             return urls

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tuneset.crawl.egress import Call, Egress, Refused
+from tuneset.crawl.http import kind_of
 from tuneset.crawl.policy import WEB_PORTS
 from tuneset.errors import TunesetError, need
 
@@ -85,8 +86,8 @@ class Browser:
         What is no page of HTML comes back as it was. `may` says of each address that its scripts want whether it may be asked for (robots.txt). Errors are those of an
         answer: "timeout" where a script never ends, "too-large", "browser-died".
         """
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return self._thread.submit(self._render, answer, may).result() if kind in _PAGES else answer
+        is_page = kind_of(answer.headers) in _PAGES
+        return self._thread.submit(self._render, answer, may).result() if is_page else answer
 
     def _start(self) -> None:
         self._playwright = self._playwright or self._api.sync_playwright().start()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
 import os
 import queue
 import threading
@@ -20,18 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
-from tuneset.crawl import preferences, sitemaps
-from tuneset.crawl.addresses import host_of, key, scope
+from tuneset.crawl import kept, preferences, sitemaps
+from tuneset.crawl.addresses import host_of, scope
 from tuneset.crawl.egress import Egress
 from tuneset.crawl.frontier import Frontier, Link, Page
-from tuneset.crawl.http import Answer, Want
+from tuneset.crawl.http import Answer, Want, kind_of
 from tuneset.crawl.policy import PASSING
 from tuneset.crawl.polite import AGAIN, Polite
-from tuneset.crawl.reading import Fetched, Read, Readers, Reading, links_of
+from tuneset.crawl.reading import Read, Readers, Reading, links_of
 from tuneset.crawl.sites import Sites
 from tuneset.crawl.traps import Novelty
 from tuneset.errors import RunError
-from tuneset.folder import whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,10 +41,8 @@ if TYPE_CHECKING:
 Render = Callable[[Answer, Callable[[str], bool]], Answer]
 T = TypeVar("T")
 R = TypeVar("R")
-DATABASE, ROWS, BODIES = "crawl.sqlite", "examples.jsonl", "pages"
 # What may go better another time; the next run asks again.
 LATER = (*sorted(PASSING), *(f"status-{status}" for status in sorted(AGAIN)))
-KEPT = ("content-type", "content-language", "last-modified", "etag", "x-robots-tag", "tdm-policy", "link", "server")
 _DEAD = 10  # readers in a row that died: the fault is not the pages'
 
 
@@ -71,6 +66,7 @@ class Crawled(NamedTuple):
     closed: dict[str, str]
     stopped: str  # "interrupted" or "runtime"; empty where nothing more could be asked for
     file: Path
+    saved: int = 0  # pages that were written into a WARC file
 
 
 def crawl(  # noqa: PLR0913 - three of them only for those who ask
@@ -92,23 +88,10 @@ def crawl(  # noqa: PLR0913 - three of them only for those who ask
     what it asks for beside the page is held to robots.txt too, and one page at a time is asked for and drawn. Errors: RunError where another crawl works in the folder, or where the
     reader dies on every page.
     """
-    with writing(folder):
-        (folder / BODIES).mkdir(parents=True, exist_ok=True)
-    frontier = Frontier(folder / DATABASE)
+    frontier = kept.begin(folder)
     try:
         run = _Run(list(seeds), folder, policy, read, watch, frontier, egress or Egress(policy.own), render)
         return run(again=again)
-    finally:
-        frontier.shut()
-
-
-def forget(folder: Path, url: str) -> int:
-    """Remove a page from a crawl: its body, its rows, and the wish to see it again; return how many rows are left."""
-    frontier = Frontier(folder / DATABASE)
-    try:
-        for digest in frontier.forget(key(url)) + frontier.forget(url):
-            drop_body(folder, frontier, digest)
-        return write_rows(folder, frontier)
     finally:
         frontier.shut()
 
@@ -166,17 +149,6 @@ def _map_links(page: Page, body: bytes, inside: Scope) -> list[Link]:
     return links
 
 
-def body_path(folder: Path, sha256: str) -> Path:
-    """Where a body lies: packed with gzip, named after what it holds."""
-    return folder / BODIES / sha256[:2] / f"{sha256}.gz"
-
-
-def fetched(page: Page, folder: Path, run: str) -> Fetched:
-    """Say to a reader what is known of a page, and where its body lies."""
-    known = page._asdict() | {"headers": orjson.loads(page.headers), "path": body_path(folder, page.sha256), "run": run}
-    return Fetched(**{name: known[name] for name in Fetched._fields})
-
-
 @dataclass(eq=False)
 class _Run:
     """One run of a crawl: what its threads share."""
@@ -226,7 +198,7 @@ class _Run:
         stopped = ""
         try:
             for page in unread:
-                if body_path(self.folder, page.sha256).exists():
+                if kept.body_path(self.folder, page.sha256).exists():
                     self._start_reading(page)
                 else:  # the power was cut before the file was on the disk
                     frontier.settle(page.key, "todo", sha256="", headers="{}")
@@ -357,7 +329,7 @@ class _Run:
         return Want(headers, most=self.policy.map_bytes) if page.kind == "map" else Want(headers, self._accept)
 
     def _accept(self, _url: str, headers: Mapping[str, str]) -> str:
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = kind_of(headers)
         if kind and kind not in self.policy.types:
             return "type"
         skip = self.policy.on_deny == "skip" and preferences.in_headers(headers).says == "deny"
@@ -417,25 +389,18 @@ class _Run:
         return Event("out", page.url, f"moved to {target}")
 
     def _keep(self, page: Page, answer: Answer, facts: dict[str, Any]) -> tuple[Page | None, Event]:
-        digest = hashlib.sha256(answer.body).hexdigest()
-        path = body_path(self.folder, digest)
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            with writing(path):
-                passing = path.with_suffix(f".{threading.get_ident()}.writing")
-                passing.write_bytes(gzip.compress(answer.body, 3, mtime=0))
-                passing.replace(path)
+        digest = kept.keep_body(self.folder, answer.body)
         state = self.frontier.fetched(page, len(answer.body) + answer.beside, **facts, sha256=digest)
         if page.sha256 != digest:
             self._drop_body(page.sha256)
         if state == "fetched":
-            kept = {name: value for name, value in facts.items() if name in Page._fields}
-            return page._replace(sha256=digest, **kept), Event("fetched", page.url)
+            known = {name: value for name, value in facts.items() if name in Page._fields}
+            return page._replace(sha256=digest, **known), Event("fetched", page.url)
         return None, Event("out", page.url, "same-body") if state == "out" else Event("read", page.url, "unchanged")
 
     def _read(self, page: Page) -> Reading | str:
         """Have a page read, and write what came of it."""
-        reading = self.readers(fetched(page, self.folder, self.id))
+        reading = self.readers(kept.fetched(page, self.folder, self.id))
         if isinstance(reading, str):
             self._out(page, reading)
             return reading
@@ -451,10 +416,10 @@ class _Run:
         return reading
 
     def _drop_body(self, sha256: str) -> None:
-        drop_body(self.folder, self.frontier, sha256)
+        kept.drop_body(self.folder, self.frontier, sha256)
 
     def _close(self, stopped: str) -> Crawled:
-        number = write_rows(self.folder, self.frontier)
+        number = kept.write_rows(self.folder, self.frontier)
         pages, out, waiting = 0, Counter[str](), 0
         for (kind, state, why), count in self.frontier.counts().items():
             if kind == "page":
@@ -462,24 +427,8 @@ class _Run:
                 waiting += count * (state not in ("done", "out"))
                 out[why] += count * (state == "out")
         return Crawled(
-            number, pages, dict(sorted((+out).items())), waiting, dict(self.closed), stopped, self.folder / ROWS
+            number, pages, dict(sorted((+out).items())), waiting, dict(self.closed), stopped, self.folder / kept.ROWS
         )
-
-
-def drop_body(folder: Path, frontier: Frontier, sha256: str) -> None:
-    """Remove a body that no page has any more."""
-    if sha256 and not frontier.is_used(sha256):
-        body_path(folder, sha256).unlink(missing_ok=True)
-
-
-def write_rows(folder: Path, frontier: Frontier) -> int:
-    """Write examples.jsonl anew from what is recorded; return how many rows it has."""
-    number = 0
-    with whole(folder / ROWS) as passing, passing.open("wb") as file:
-        for row in frontier.rows():
-            file.write(row + b"\n")
-            number += 1
-    return number
 
 
 def _with_answer(facts: dict[str, Any], answer: Answer) -> dict[str, Any]:
@@ -487,7 +436,7 @@ def _with_answer(facts: dict[str, Any], answer: Answer) -> dict[str, Any]:
     said, before = preferences.in_headers(answer.headers), facts["preference"]
     if said.says == "deny" or (said.says == "allow" and before == "unstated"):
         facts = facts | {"preference": said.says, "evidence": said.evidence}
-    headers = {name: answer.headers[name] for name in KEPT if name in answer.headers}
+    headers = {name: answer.headers[name] for name in kept.HEADERS if name in answer.headers}
     return facts | {
         "status": answer.status,
         "headers": orjson.dumps(headers).decode(),

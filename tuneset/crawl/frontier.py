@@ -141,10 +141,12 @@ class Frontier:
                 db.execute("UPDATE hosts SET asked = 0, bytes = 0, closed = ''")
             db.execute(f"UPDATE pages SET state = 'todo', tries = 0, not_before = 0 WHERE {chosen}", again)  # noqa: S608
 
-    def add(self, links: Iterable[Link], policy: Policy) -> None:
-        """Take in what is not known yet, within the limits of a host and of a bucket."""
+    def add(self, links: Iterable[Link], policy: Policy) -> bool:
+        """Take in what is not known yet, within the limits of a host and of a bucket; say whether there was any."""
         with self._step() as db:
-            self._fresh |= _insert(db, links, policy)
+            new = _insert(db, links, policy)
+            self._fresh |= new
+        return bool(new)
 
     def fresh(self) -> set[str]:
         """Name the hosts that got something to do since this was asked last."""
@@ -278,6 +280,13 @@ class Frontier:
         with self._lock:
             for (row,) in self._db.execute("SELECT row FROM rows ORDER BY key, number"):
                 yield row.encode()
+
+    def kept(self) -> Iterator[Page]:
+        """Give every page that has been read and has a body, by its key."""
+        chosen = "kind = 'page' AND state = 'done' AND sha256 <> ''"
+        with self._lock:
+            for each in self._db.execute(f"SELECT {_FIELDS} FROM pages WHERE {chosen} ORDER BY key"):  # noqa: S608
+                yield Page(*each)
 
     def fact(self, name: str) -> str:
         """Read a fact about the crawl itself; empty where it is not known."""

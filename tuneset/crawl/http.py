@@ -16,7 +16,7 @@ from tuneset.crawl.egress import Call, Refused
 from tuneset.crawl.policy import WEB_PORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from urllib3.response import BaseHTTPResponse
 
@@ -32,7 +32,7 @@ _SENT = {
     "Accept-Encoding": "gzip, deflate",
     "Connection": "close",
 }
-_DECODED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+DECODED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -138,22 +138,38 @@ def _ask(answer: Answer, policy: Policy, egress: Egress, call: Call, want: Want)
             timeout=Timeout(connect=policy.connect, read=policy.read),
         )
         stack.callback(response.close)
-        said: dict[str, str] = {}
-        for name, value in response.headers.iteritems():
-            between = "\n" if name.lower() == "x-robots-tag" else ", "  # each line may name another robot
-            said[name.lower()] = said[name.lower()] + between + value if name.lower() in said else value
+        said = folded(response.headers.iteritems())
         answer = answer._replace(status=response.status, headers=said, waited=time.monotonic() - start)
         if response.status not in FINE:
             return answer
         if why := want.accept(answer.url, said):
             return answer._replace(error=why)
-        if not set(said.get("content-encoding", "").lower().replace(" ", "").split(",")) <= _DECODED:
+        if not set(said.get("content-encoding", "").lower().replace(" ", "").split(",")) <= DECODED:
             return answer._replace(error="bad-encoding")
-        body, why = _body(response, want.most or policy.body, policy.ratio)
+        body, why = body_of(response, want.most or policy.body, policy.ratio)
         return answer._replace(body=body, error=why)
 
 
-def _body(response: BaseHTTPResponse, most: int, ratio: int) -> tuple[bytes, str]:
+def folded(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Put the lines of one header together, by its name in small letters."""
+    said: dict[str, str] = {}
+    for name, value in lines:
+        between = "\n" if name.lower() == "x-robots-tag" else ", "  # each line may name another robot
+        said[name.lower()] = said[name.lower()] + between + value if name.lower() in said else value
+    return said
+
+
+def kind_of(headers: Mapping[str, str]) -> str:
+    """Say what a server calls what it sends.
+
+    >>> kind_of({"content-type": "Text/HTML; charset=utf-8"})
+    'text/html'
+    """
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def body_of(response: BaseHTTPResponse, most: int, ratio: int) -> tuple[bytes, str]:
+    """Read and unpack a body; a word where it is too large, cut off there, or unpacks to much more than was sent."""
     pieces, size = [], 0
     while piece := response.read(_PIECE, decode_content=True):
         pieces.append(piece)

@@ -35,23 +35,39 @@ LIMITS = (
 )
 
 
-def scrape(
+FILE_LIMITS = ("include", "exclude", "on_deny")  # of a WARC file, for which nobody is asked
+_WARC = re.compile(r"(?!https?://).*\.warc(\.gz)?", re.IGNORECASE | re.DOTALL)
+
+
+def is_warc(seed: str) -> bool:
+    """Say whether a seed is a WARC file, by its name.
+
+    >>> is_warc("crawls/may.warc.gz"), is_warc("https://example.org/may.warc.gz")
+    (True, False)
+    """
+    return _WARC.fullmatch(seed) is not None
+
+
+def scrape(  # noqa: PLR0913 - a seed and a contact will do
     seeds: Sequence[str],
     out: str | Path,
     *,
-    contact: str,
+    contact: str = "",
     again: bool = False,
+    warc: str | Path | None = None,
     watch: Callable[[Event], None] = lambda _: None,
     **limits: Any,
 ) -> Crawled:
     """Collect pages from the seeds on into the folder `out`, politely, and write `examples.jsonl` there.
 
-    `contact`: an e-mail or web address that the owners of the sites can write to; it is sent with every request. `limits`:
+    Where the seeds are WARC files (`*.warc`, `*.warc.gz`) their pages are read, and nobody is asked. `contact`: an e-mail or web address that the owners of the sites can write to; it is sent with every request. `limits`:
     domains, include, exclude, sitemaps, depth, pages, volume, runtime, on_deny, browser, own, robots, pace (docs/web.md).
-    Killed at any moment, the same call goes on. `again` asks for changed pages.
+    Killed at any moment, the same call goes on. `again` asks for changed pages. `warc`: a file (`*.warc.gz`) into which the
+    pages that are kept are written, too.
 
-    Errors: RecipeError for a seed or limit that cannot be; RunError where `out` is another crawl's at this moment;
-    TunesetError where a browser is wanted and there is none.
+    Errors: RecipeError for a seed or limit that cannot be; RunError where `out` is another crawl's at this moment, or
+    holds something and a WARC file is to be read into it; InputError where that is none; TunesetError where a browser is
+    wanted and there is none.
 
     >>> scrape(["https://example.org"], "site", contact="nobody")
     Traceback (most recent call last):
@@ -59,22 +75,55 @@ def scrape(
       at   contact 'nobody'
       try  --contact you@example.org, or contact = "you@example.org" in the recipe
     """
-    policy, seeds = _policy(contact, limits), _checked(seeds)
+    saved = _saved(warc)
+    if any(map(is_warc, seeds)):
+        done = _loaded(seeds, Path(out), watch, limits)
+    else:
+        done = _crawled(_checked(seeds), Path(out), _policy(contact, limits), watch, again=again)
+    if saved is None:
+        return done
+    from tuneset.crawl import warc as archive  # noqa: PLC0415  with urllib3 and lxml
+
+    return done._replace(saved=archive.save(Path(out), saved))
+
+
+def _saved(warc: str | Path | None) -> Path | None:
+    """Say before a crawl of hours what would keep its file from being written."""
+    if warc is None:
+        return None
+    need("warcio", "warc")
+    if not str(warc).lower().endswith(".warc.gz"):
+        raise RecipeError("a WARC file is written packed", str(warc), "name it something.warc.gz")
+    return Path(warc)
+
+
+def _loaded(seeds: Sequence[str], out: Path, watch: Callable[[Event], None], limits: dict[str, Any]) -> Crawled:
+    if not all(map(is_warc, seeds)):
+        raise RecipeError("WARC files and addresses are mixed", ", ".join(seeds), "take them one after the other")
+    policy = _policy("nobody@example.org", limits, FILE_LIMITS)
+    from tuneset.crawl import warc  # noqa: PLC0415  with urllib3 and lxml
+
+    return warc.load(list(map(Path, seeds)), out, policy, watch)
+
+
+def _crawled(
+    seeds: Sequence[str], out: Path, policy: Policy, watch: Callable[[Event], None], *, again: bool
+) -> Crawled:
     from tuneset.crawl.browser import Browser  # noqa: PLC0415  with urllib3 and lxml
     from tuneset.crawl.crawler import crawl  # noqa: PLC0415
     from tuneset.crawl.examples import read  # noqa: PLC0415
 
     with Browser(policy) if policy.browser else contextlib.nullcontext() as browser:
         render = browser.render if browser else None
-        return crawl(seeds, Path(out), policy, read, watch, again=again, render=render)
+        return crawl(seeds, out, policy, read, watch, again=again, render=render)
 
 
-def plan(seeds: Sequence[str], *, contact: str, **limits: Any) -> tuple[Would, ...]:
+def plan(seeds: Sequence[str], *, contact: str = "", **limits: Any) -> tuple[Would, ...]:
     """Say what `scrape` would meet: robots.txt, the owners' words on training, sitemaps; no page is asked for."""
-    policy = _policy(contact, limits)
+    seeds, policy = _checked(seeds), _policy(contact, limits)
     from tuneset.crawl import crawler  # noqa: PLC0415  with urllib3 and lxml
 
-    return crawler.plan(_checked(seeds), policy)
+    return crawler.plan(seeds, policy)
 
 
 def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambda _: None) -> int:
@@ -88,11 +137,11 @@ def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambd
     crawls = _crawls(Path(folder))
     for package in PACKAGES:
         need(package, EXTRA)
-    from tuneset.crawl import crawler  # noqa: PLC0415  with urllib3 and lxml
+    from tuneset.crawl import kept  # noqa: PLC0415  with urllib3 and lxml
 
     left = 0
     for each in crawls:
-        left += crawler.forget(each, url)
+        left += kept.forget(each, url)
     if Path(folder) not in crawls:
         from tuneset import run  # noqa: PLC0415  with the stages
 
@@ -123,14 +172,14 @@ def is_crawl(folder: Path) -> bool:
     return (folder / "crawl.sqlite").is_file()
 
 
-def _policy(contact: str, limits: dict[str, Any]) -> Policy:
+def _policy(contact: str, limits: dict[str, Any], known: Sequence[str] = LIMITS) -> Policy:
     for package in PACKAGES:
         need(package, EXTRA)
     from tuneset.crawl.policy import Policy  # noqa: PLC0415
 
     for name in limits:
-        if name not in LIMITS:
-            raise unknown("limit", name, LIMITS, "scrape")
+        if name not in known:
+            raise unknown("limit", name, known, "scrape" if known is LIMITS else "reading a WARC file")
     given: dict[str, Any] = {
         name: frozenset(value) if name == "own" else tuple(value) if name == "domains" else value
         for name, value in limits.items()
@@ -146,5 +195,7 @@ def _policy(contact: str, limits: dict[str, Any]) -> Policy:
 def _checked(seeds: Sequence[str]) -> list[str]:
     for seed in seeds:
         if not re.match(r"https?://[^/\s]+", seed):
+            if is_warc(seed):
+                raise RecipeError("this is a WARC file: nobody would be asked", seed, "leave --dry-run out")
             raise RecipeError("this is no address of a page", seed, "write it as https://forum.example.org/questions")
     return list(seeds)

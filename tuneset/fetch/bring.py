@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
 
 from tuneset import model
-from tuneset.crawl.site import plan, scrape
+from tuneset.crawl.site import is_warc, plan, scrape
 from tuneset.errors import RunError, unknown
 from tuneset.fetch.addresses import ahead as _ahead
 from tuneset.fetch.addresses import fetch, is_address
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, folder_name, there
 from tuneset.fetch.licences import duty, forbids, terms
-from tuneset.folder import to_json, write
+from tuneset.folder import file_hash, hash_of, to_json, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tuneset.recipe import Source
 
@@ -53,14 +54,17 @@ def ahead(sources: Sequence[Source]) -> list[tuple[str, Ahead]]:
 def _pages(source: Source, seed: str) -> list[Ahead]:
     return [
         Ahead(each.seed, says=tuple(filter(None, (each.why, f"training: {each.preference} {each.evidence}".rstrip()))))
-        for each in plan([seed], contact=source.contact, **source.crawl)
+        for each in ([] if is_warc(seed) else plan([seed], contact=source.contact, **source.crawl))
     ]
 
 
 def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched:
-    """Crawl the sites of a source, or take what a crawl that came to its end has left."""
+    """Crawl the sites of a source or read its WARC files, or take what this has left when it came to its end."""
     folder = _crawl_folder(source, store)
-    if not (folder / ENDED).exists():
+    if not _has_ended(source, folder):
+        bytes_of = _files_read(source)
+        if bytes_of:  # a file is read whole or not at all; a crawl goes on
+            shutil.rmtree(folder, ignore_errors=True)
         done = scrape(
             source.paths,
             folder,
@@ -71,7 +75,7 @@ def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched
         if done.stopped == "interrupted":
             what = f"the crawl was interrupted: {done.pages:,} pages are there, {done.waiting:,} addresses wait"
             raise RunError(what, ", ".join(source.paths), "run the same command again: it goes on")
-        out = {"rows": done.rows, "pages": done.pages, "out": done.out, "closed": done.closed}
+        out = {"rows": done.rows, "pages": done.pages, "out": done.out, "closed": done.closed, "read": bytes_of}
         write(folder / ENDED, to_json(out))
     ended = orjson.loads((folder / ENDED).read_bytes())
     says = (
@@ -79,6 +83,21 @@ def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched
         *(f"{each[1]:,} pages left out: {each[0]}" for each in ended["out"].items()),
     )
     return Fetched((folder / ROWS,), About(", ".join(source.paths), says=says))
+
+
+def _files_read(source: Source) -> str:
+    """Hash the WARC files of a source; empty where it has none, or one of them is not there."""
+    files = [Path(path) for path in source.paths if is_warc(path)]
+    return hash_of([file_hash(path) for path in files]) if files and all(path.is_file() for path in files) else ""
+
+
+def _has_ended(source: Source, folder: Path) -> bool:
+    """Say whether a source has been crawled to its end, or its WARC files read as they now are."""
+    try:
+        ended = orjson.loads((folder / ENDED).read_bytes())
+    except FileNotFoundError:
+        return False
+    return _files_read(source) in ("", ended["read"])
 
 
 def _crawl_folder(source: Source, store: Path) -> Path:
@@ -89,7 +108,7 @@ def files(source: Source, path: str, store: Path) -> list[str] | None:
     """List the files that an address became, of the splits that the source wants; None where it is not fetched yet."""
     if source.kind == "web":
         made = _crawl_folder(source, store)
-        return [str(made / ROWS)] if (made / ENDED).exists() and path == source.paths[0] else None
+        return [str(made / ROWS)] if _has_ended(source, made) and path == source.paths[0] else None
     found = there(store / folder_name(path, source.query), path, _query(path, source))
     if found is None:
         return None

@@ -28,6 +28,7 @@ _FOREIGN = (  # what people give by mistake, by its first bytes
     (b"%pdf", "this is a PDF file, not a table", "save the table in it as CSV"),
     (b"<!doctype html", "this is a web page, not a table", "download the file behind it (its raw form), not the page"),
     (b"<html", "this is a web page, not a table", "download the file behind it (its raw form), not the page"),
+    (b"warc/", "this is a WARC file of pages, not a table", "tuneset scrape FILE --out pages, then prepare pages"),
     (b"<?xml", "this is XML, which is not read", "save it as CSV or JSON lines"),
     (b"version https://git-lfs", "this is a Git LFS pointer, not the file itself", "run: git lfs pull"),
     (
