@@ -15,6 +15,7 @@ import pytest
 import zoo
 from zoo import Zoo, drip, gaps, html, moved, silent, trickle
 
+from tuneset.crawl import examples
 from tuneset.crawl.crawler import crawl, plan
 from tuneset.crawl.egress import Egress
 from tuneset.crawl.kept import forget
@@ -633,3 +634,61 @@ def test_a_crawl_that_is_killed_again_and_again_loses_no_page_and_repeats_only_w
     assert sorted(result.rows) == sorted(f"/{number}" for number in range(500))
     assert result.repeated <= result.on_the_way
     assert result.kills == 10
+
+
+def named(where, *links, text):
+    return html(*links, text=text, head=f'<link rel="canonical" href="{where}">')
+
+
+def test_a_page_that_names_another_one_as_its_own_address_is_the_same_and_the_first_counts(tmp_path):
+    with Zoo("127.0.0.2") as other:
+        pages = {
+            "/": html("/print", "/a", "/b", "/amp", text="home"),
+            "/print": named("/a", "/c", text="the kettle, to print"),
+            "/a": named("/a", text="the kettle"),
+            "/amp": named("/a?utm_source=x", text="the kettle, small"),
+            "/b": named(other.url("/b"), text="named elsewhere"),
+            "/c": named("/", text="named as the front page by mistake"),
+        }
+        with Zoo(pages=pages) as keeper:
+            limits = policy(keeper)
+            done = crawl([keeper.url()], tmp_path, limits, zoo.read)
+            assert done.out == {"canonical": 2}
+            kept = ["home", "named elsewhere", "named as the front page by mistake", "the kettle, to print"]
+            assert [each["text"] for each in rows(tmp_path)] == kept
+            assert states(tmp_path)["/a"] == ("out", "canonical", keeper.url("/print"))
+            assert len(list((tmp_path / "pages").rglob("*.gz"))) == 4
+            assert crawl([keeper.url()], tmp_path, limits, zoo.read, again=True).out == {"canonical": 2}
+            assert [each["text"] for each in rows(tmp_path)] == kept
+            assert forget(tmp_path, keeper.url("/a")) == 3
+            assert crawl([keeper.url()], tmp_path, limits, zoo.read, again=True).rows == 3
+    assert not any("kettle" in each["text"] for each in rows(tmp_path))
+
+
+def test_page_two_of_a_discussion_that_names_page_one_is_no_copy_of_it(tmp_path):
+    pages = {f"/t?page={number}": named("/t", text=f"post {number}") for number in (2, 3)}
+    done, _ = run(tmp_path, pages | {"/t": named("/t", *pages, text="post 1")}, seeds=["/t"])
+    assert (done.out, len(rows(tmp_path))) == ({}, 3)
+
+
+def test_a_body_that_stood_at_two_addresses_is_forgotten_at_both(tmp_path):
+    site = {"/": html("/one", "/two"), "/one": html(text="private"), "/two": html(text="private")}
+    with Zoo(pages=site) as keeper:
+        crawl([keeper.url()], tmp_path, policy(keeper), zoo.read)
+        assert forget(tmp_path, keeper.url("/two")) == 1
+        crawl([keeper.url()], tmp_path, policy(keeper), zoo.read, again=True)
+    assert [each["text"] for each in rows(tmp_path)] == ["A page."]
+
+
+def test_the_terms_that_robots_txt_names_stand_in_the_rows_where_a_page_names_none(tmp_path):
+    robots = b"User-agent: otherbot\nDisallow: /\nLicense: https://a.example/rsl.xml # for all\n"
+    site = {
+        "/robots.txt": (200, {"Content-Type": "text/plain"}, robots),
+        "/": html("/own", text="Nothing is said here of any terms, nor anywhere else on this page."),
+        "/own": html(text="Terms are named here, and they are other ones.", head='<link rel=license href="/cc0">'),
+    }
+    with Zoo(pages=site) as keeper:
+        crawl([keeper.url()], tmp_path, policy(keeper), examples.read)
+        found = {each["page"]: (each["licence"], each["ai_preference"]) for each in rows(tmp_path)}
+    said = {"/": "https://a.example/rsl.xml", "/own": keeper.url("/cc0")}
+    assert found == {keeper.url(path): (licence, "unstated") for path, licence in said.items()}

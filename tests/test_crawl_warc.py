@@ -169,9 +169,10 @@ def test_files_of_others_are_read(tmp_path, packed):
         record("https://a.example/wget", answer(page("Wget again."))),
         record("https://a.example/no", answer(page("No."), "X-Robots-Tag: noai")),
         record("https://a.example/meta", answer(page("Meta.", "<meta name=robots content=noai>"))),
+        record("https://a.example/print", answer(page("Print.", "<link rel=canonical href=/wget>"))),
         packed=packed,
     )  # fmt: skip
-    assert done.out == {"revisit": 1, "status-404": 1, "type": 1, "again": 1, "ai-preference": 2}
+    assert done.out == {"revisit": 1, "status-404": 1, "type": 1, "again": 1, "ai-preference": 2, "canonical": 1}
     told = {each["url"].rpartition("/")[2]: each for each in rows(tmp_path / "out")}
     assert sorted(told) == ["chunked", "open", "packed", "resource", "said", "wget"]
     assert told["wget"]["text"].endswith("Wget.")

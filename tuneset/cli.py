@@ -218,7 +218,9 @@ def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...]
 @click.option("--exclude", metavar="REGEX", help="Addresses must not match it.")
 @click.option("--domains", multiple=True, metavar="NAME", help="A domain beside those of the seeds.")
 @click.option("--own", multiple=True, metavar="HOST:PORT", help="A place of yours: it may have a private address.")
-@click.option("--browser", is_flag=True, help="Draw every page in Chromium, for words that come by script.")
+@click.option(
+    "--browser", is_flag=True, default=None, help="Draw every page in Chromium, for words that come by script."
+)
 @click.option("--warc", type=click.Path(), metavar="FILE", help="Write the pages into this .warc.gz, too.")
 @click.option("--again", is_flag=True, help="Ask for pages that have changed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be met; no page is asked for.")
@@ -233,7 +235,7 @@ def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, **opt
     from tuneset.crawl import site
 
     how = {name: options.pop(name) for name in ("again", "warc")}
-    limits = {name: value for name, value in options.items() if value not in (None, (), False)}
+    limits = {name: value for name, value in options.items() if value not in (None, ())}
     if dry_run:
         terminal.would(site.plan(seeds, **limits), as_json=as_json)
         return

@@ -26,6 +26,9 @@ _TRACKERS = re.compile(
 )
 # What safe_url_string leaves as it is: nine links in ten, and it takes a tenth of a millisecond for each.
 _PLAIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?(?:/[\w./~&=+;,:@!-]*)?(?:\?[\w./~&=+;,:@!-]+)?", re.ASCII)
+# What numbers the page of a long discussion in its address.
+_PAGED = re.compile(r"[/-]page[-/]?\d+(?=/?$|\.\w+$|/?\?)|(?<=[?&])(?:page|pagenumber|start|offset)=\d+&?")
+_REPLY = re.compile(r"(?<=[?&]topic=)(\d+)\.\w+")  # Simple Machines: topic=7.20 is the reply, 7 the discussion
 _SESSION = re.compile(r";jsessionid=\w+", re.IGNORECASE)
 
 
@@ -58,6 +61,32 @@ def absolute(base: str, where: str) -> str:
     except ValueError:
         return ""
     return found if usable and not (parts.username or parts.password) else ""
+
+
+def unpaged(url: str) -> str:
+    """Name the discussion that an address is a page of.
+
+    >>> unpaged("https://a.org/t/kettle.7/page-2"), unpaged("https://a.org/t?id=7&page=2")
+    ('https://a.org/t/kettle.7', 'https://a.org/t?id=7')
+    """
+    return _REPLY.sub(r"\1", _PAGED.sub("", url)).rstrip("?&/")
+
+
+def same_page(url: str, other: str) -> str:
+    """Return the key of the address that a page names as its own better one, where that is to be believed; else "".
+
+    Not believed is another host, the site's front page, and page 1 of a discussion in the place of page 2: sites name these
+    by mistake, and their pages would be lost.
+
+    >>> same_page("https://a.org/t/7?sort=new", "https://a.org/t/7"), same_page("https://a.org/t/7?page=2", "https://a.org/t/7")
+    ('https://a.org/t/7', '')
+    """
+    if not other:
+        return ""
+    own, named = key(url), key(other)
+    mine, theirs = urlsplit(own), urlsplit(named)
+    fits = mine.netloc == theirs.netloc and (theirs.path, theirs.query) != ("/", "")
+    return named if fits and named != own and _PAGED.findall(own) == _PAGED.findall(named) else ""
 
 
 def host_of(url: str) -> str:

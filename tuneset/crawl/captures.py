@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXTRA = "warc"
 OURS = "Tuneset-Facts"  # a field of our own in a record's header, which others pass over
-TOLD = ("via", "robots", "preference", "evidence", "drawn")
+TOLD = ("via", "robots", "preference", "evidence", "drawn", "licence")
 _PIECE = 1 << 16
 _HEADS = 1 << 20  # bytes of a record's headers, or of what stands between two records
 _RATIO = 100  # of unpacked to packed, above a gibibyte

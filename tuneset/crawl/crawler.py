@@ -410,8 +410,8 @@ class _Run:
         denied = reading.preference.says == "deny" and self.policy.on_deny == "skip"
         if denied:
             facts |= {"state": "out", "why": "ai-preference"}
-        self.frontier.finish(page, reading.rows, reading.links, self.policy, **facts)
-        if denied:
+        facts["canonical"] = reading.canonical
+        if not self.frontier.finish(page, reading.rows, reading.links, self.policy, **facts):
             self._drop_body(page.sha256)
         return reading
 

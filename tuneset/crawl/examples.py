@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuneset import __version__
 from tuneset.crawl import preferences
-from tuneset.crawl.addresses import absolute, host_of, key
-from tuneset.crawl.reading import Fetched, Outcome
+from tuneset.crawl.addresses import absolute, host_of, key, unpaged
+from tuneset.crawl.reading import Fetched, Outcome, canonical
 from tuneset.crawl.records import items, linked, property_of, records_of
 from tuneset.crawl.tree import Element, parsed
 
@@ -27,9 +27,6 @@ _TURNS = frozenset({"answer", "comment", "post", "question"})
 _PAGES = frozenset({"", "text/html", "application/xhtml+xml"})
 _XML = frozenset({"text/xml", "application/xml"})  # which some servers call their pages
 _MARKED_UP = re.compile(r"<(?:!doctype\s+)?html\b", re.IGNORECASE)
-# What names the page of a long discussion in its address, and not the discussion.
-_PAGED = re.compile(r"[/-]page[-/]?\d+(?=/?$|\.\w+$|/?\?)|(?<=[?&])(?:page|pagenumber|start|offset)=\d+&?")
-_REPLY = re.compile(r"(?<=[?&]topic=)(\d+)\.\w+")  # Simple Machines: topic=7.20 is the reply, 7 the discussion
 _LICENCE_LINK = re.compile(r"<([^<>]{1,2000})>[^,<>]{0,500}\brel=\"?[^\",<>]{0,200}\blicense\b", re.IGNORECASE)
 _LICENCE_META = frozenset({"cc:license", "dc.license", "dc.rights", "dcterms.license", "dcterms.rights"})
 _WORD = re.compile(r"\w+")
@@ -147,8 +144,7 @@ def _thread(address: str, page: Fetched) -> str:
     A thread elsewhere is not believed, or one page could tie a whole crawl together.
     """
     url = absolute(page.url, address)
-    own = key(url) if url and host_of(url) == host_of(page.url) else page.key
-    return _REPLY.sub(r"\1", _PAGED.sub("", own)).rstrip("?&/")
+    return unpaged(key(url) if url and host_of(url) == host_of(page.url) else page.key)
 
 
 def _about(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> Row:
@@ -159,7 +155,7 @@ def _about(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> Row:
     return {
         "page": page.via or page.url,
         "final": page.url,
-        "canonical": "" if tree is None else _canonical(tree, page.url),
+        "canonical": "" if tree is None else canonical(tree, page.url),
         "fetched_at": page.fetched_at,
         "sha256": page.sha256,
         "drawn": page.drawn,
@@ -171,13 +167,8 @@ def _about(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> Row:
     }
 
 
-def _canonical(tree: Element, url: str) -> str:
-    found = (each.get("href") for each in tree.iter("link") if "canonical" in _rel(each))
-    return absolute(url, next(filter(None, found), "")) if found else ""
-
-
 def _licence(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> str:
-    """Return the terms that a page declares: in a link, in its records, in its head, or in the answer's header."""
+    """Return the terms that a page declares, in a link, its records, its head, the answer's header, or else its site."""
     linked_to = _LICENCE_LINK.findall(page.headers.get("link", "")[:4000])
     if tree is not None:
         named = (each.get("href") for each in tree.iter("link", "a") if {"license", "cc:license"} & set(_rel(each)))
@@ -185,7 +176,7 @@ def _licence(page: Fetched, tree: Element | None, json_ld: Iterable[Node]) -> st
         declared = (property_of(node, "license") or _id_of(node.get("license")) for node in json_ld)
         linked_to = [*named, *declared, *(said for name, said in metas if name.lower() in _LICENCE_META), *linked_to]
     said = next((each.strip() for each in linked_to if each and each.strip()), "")
-    return absolute(page.url, said) if said.startswith(("/", "http", ".")) else said
+    return absolute(page.url, said) if said.startswith(("/", "http", ".")) else said or page.licence
 
 
 def _id_of(value: Any) -> str:

@@ -32,9 +32,10 @@ CREATE TABLE IF NOT EXISTS pages (
     status INTEGER NOT NULL DEFAULT 0, headers TEXT NOT NULL DEFAULT '{}', sha256 TEXT NOT NULL DEFAULT '',
     bytes INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0, address TEXT NOT NULL DEFAULT '',
     fetched_at TEXT NOT NULL DEFAULT '', robots TEXT NOT NULL DEFAULT '', preference TEXT NOT NULL DEFAULT '',
-    drawn TEXT NOT NULL DEFAULT '');
+    drawn TEXT NOT NULL DEFAULT '', licence TEXT NOT NULL DEFAULT '', canonical TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS turn ON pages (host, state, depth);
 CREATE INDEX IF NOT EXISTS states ON pages (state);
+CREATE INDEX IF NOT EXISTS same ON pages (canonical);
 CREATE INDEX IF NOT EXISTS body ON pages (sha256);
 CREATE INDEX IF NOT EXISTS variants ON pages (bucket);
 CREATE TABLE IF NOT EXISTS hosts (
@@ -80,6 +81,7 @@ class Page(NamedTuple):
     evidence: str
     status: int
     drawn: str  # by which browser; empty where none was asked
+    licence: str  # what robots.txt names
 
 
 _FIELDS = ", ".join(Page._fields)
@@ -203,21 +205,28 @@ class Frontier:
 
     def finish(
         self, page: Page, rows: Iterable[Mapping[str, Any]], links: Iterable[Link], policy: Policy, **facts: Any
-    ) -> None:
-        """Write a page's rows and links, and what became of it: all or nothing. It is done unless `facts` say another state."""
+    ) -> bool:
+        """Write a page's rows and links, and what became of it: all or nothing; return whether it stays.
+
+        It is done unless `facts` say another state, or unless a page that has rows is the same: of those that name one
+        address as their own (`canonical`), and the page there, the first counts.
+        """
         lines = [(page.key, number, orjson.dumps(row).decode()) for number, row in enumerate(rows)]
         facts = {"state": "done", "why": "", **facts}
         with self._step() as db:
             db.execute("DELETE FROM rows WHERE key = ?", (page.key,))
+            if lines and (twin := _twin(db, page.key, facts.get("canonical", ""))):
+                lines, facts = [], facts | {"state": "out", "why": "canonical", "evidence": twin}
             db.executemany("INSERT INTO rows VALUES (?, ?, ?)", lines)
-            _settle(db, page.key, facts.pop("state"), facts)
+            state = facts.pop("state")
+            _settle(db, page.key, state, facts)
             self._fresh |= _insert(db, links, policy)
+        return bool(state == "done")
 
     def forget(self, url: str) -> list[str]:
-        """Mark a page and what was redirected to it, so that no run asks again; drop the rows, return the bodies' names."""
+        """Mark a page, what it was redirected to and what is the same, so that no run asks again; drop the rows, return the bodies' names."""
         with self._step() as db:
-            chosen = "key = ?1 OR url = ?1 OR via = ?1"
-            found = db.execute(f"SELECT key, sha256 FROM pages WHERE {chosen}", (url,)).fetchall()  # noqa: S608
+            found = _same(db, url)
             for key, _ in found:
                 _settle(db, key, "out", {"why": "forgotten", "headers": "{}", "sha256": ""})
         return [sha256 for _, sha256 in found if sha256]
@@ -309,6 +318,31 @@ def _settle(db: sqlite3.Connection, key: str, state: str, facts: dict[str, Any])
 
 def _has_been_read(db: sqlite3.Connection, key: str) -> bool:
     return db.execute("SELECT 1 FROM rows WHERE key = ? LIMIT 1", (key,)).fetchone() is not None
+
+
+_TWIN = "CASE WHEN why IN ('same-body', 'canonical') THEN evidence ELSE '' END"
+
+
+def _twin(db: sqlite3.Connection, key: str, canonical: str) -> str:
+    """Name a page that has rows and is the same as this one by what either says of itself."""
+    found = db.execute(
+        "SELECT key FROM pages WHERE key <> ?1 AND (key = ?2 OR canonical IN (?1, ?2))"
+        " AND EXISTS (SELECT 1 FROM rows WHERE rows.key = pages.key) LIMIT 1",
+        (key, canonical or key),
+    ).fetchone()
+    return found[0] if found else ""
+
+
+def _same(db: sqlite3.Connection, url: str) -> list[tuple[str, str]]:
+    """List the pages that are one with an address, with their bodies: by redirection, by their own word, or by their bytes."""
+    known = db.execute(f"SELECT key, sha256, canonical, {_TWIN}, url, via FROM pages").fetchall()  # noqa: S608
+    names, before = {url}, 0
+    while len(names) > before:
+        before = len(names)
+        for key, _, canonical, twin, *others in known:
+            if not names.isdisjoint((key, canonical, twin, *others)):
+                names |= {key, canonical, twin} - {""}
+    return [(key, sha256) for key, sha256, *_ in known if key in names]
 
 
 def _count(db: sqlite3.Connection, host: str, size: int, requests: int = 1) -> None:

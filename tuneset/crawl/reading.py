@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset.crawl import preferences, traps
-from tuneset.crawl.addresses import absolute, host_of, key
+from tuneset.crawl.addresses import absolute, host_of, key, same_page
 from tuneset.crawl.frontier import Link
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Fetched(NamedTuple):
     evidence: str
     run: str
     drawn: str = ""
+    licence: str = ""  # what robots.txt names for the whole site
 
     @property
     def body(self) -> bytes:
@@ -87,6 +88,7 @@ class Reading(NamedTuple):
     links: list[Link]
     preference: preferences.Preference
     sketch: traps.Sketch
+    canonical: str = ""  # the key of the page that it says it is, where that is another one
 
 
 def work(read: Read, page: Fetched, scope: Scope) -> Reading:
@@ -104,7 +106,15 @@ def work(read: Read, page: Fetched, scope: Scope) -> Reading:
     words = (
         "" if tree is None else " ".join(tree.itertext("title", "p", "li", "td", "h1", "h2", "h3", "a", "div", "span"))
     )
-    return Reading([] if skip else outcome.rows, links, said, traps.sketch(words))
+    same = "" if tree is None else same_page(page.url, canonical(tree, page.url))
+    return Reading([] if skip else outcome.rows, links, said, traps.sketch(words), same)
+
+
+def canonical(tree: HtmlElement, url: str) -> str:
+    """Return the address that a page names as its own; empty where it names none."""
+    found = (each.get("href") for each in tree.iter("link") if "canonical" in (each.get("rel") or "").lower().split())
+    named = next(filter(None, found), "")
+    return absolute(url, named) if named else ""
 
 
 def links_of(found: Iterable[str], base: str, depth: int, scope: Scope) -> list[Link]:

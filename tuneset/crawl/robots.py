@@ -19,6 +19,7 @@ _PAGE = re.compile(r"\s*<")
 _GROUP = re.compile(r"\s*user-?agent\s*:\s*([^#\s]*)", re.IGNORECASE)
 _LINE = re.compile(r"\s*([\w-]+)\s*:\s*([^#]*)")
 _RULES = ("allow", "disallow")
+_LICENCE = re.compile(r"^\s*license\s*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 class Verdict(NamedTuple):
@@ -61,6 +62,11 @@ class Robots:
     def sitemaps(self) -> tuple[str, ...]:
         """The sitemaps that the file names, in its order."""
         return tuple(dict.fromkeys(rules(self.text).sitemaps)) if self.verdict == "rules" else ()
+
+    @property
+    def licence(self) -> str:
+        """Where the file says that the terms of the whole site stand (RSL), whichever group the line is in."""
+        return ", ".join(dict.fromkeys(_LICENCE.findall(self.text)))[:500]
 
 
 def judge(answer: Answer, most: int) -> Robots:

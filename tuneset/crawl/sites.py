@@ -41,7 +41,12 @@ class Site(NamedTuple):
         """Give what is recorded of it with each page."""
         verdict, said = self.robots.allows(url), self.preference(url)
         robots = f"{'allow' if verdict.allowed else 'deny'}: {verdict.why} {self.robots.sha256}".rstrip()
-        return {"robots": robots, "preference": said.says, "evidence": said.evidence}
+        return {
+            "robots": robots,
+            "preference": said.says,
+            "evidence": said.evidence,
+            "licence": self.robots.licence,
+        }
 
     def forbids(self, url: str, depth: int, policy: Policy) -> str:
         """Say in a word why a page may not be asked for; empty where it may. A very slow host is asked for seeds only."""

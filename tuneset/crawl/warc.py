@@ -90,7 +90,7 @@ def load(
 
     Of several captures of one address the first counts. What gives nothing is counted by reason: broken (cut off, wrong
     lengths or sums), bomb, too-large, type, status-404, revisit, again (the same address, or the same body at its host),
-    not-included, ai-preference. Nothing is asked of any server, no link is followed, and the verdict of robots.txt is known
+    canonical (a page that is the same by its own word), not-included, ai-preference. Nothing is asked of any server, no link is followed, and the verdict of robots.txt is known
     only for files of our own. Of `policy` the limits of a body and what is included and refused count. The folder is there
     whole or not at all. Limits: a million records of a file; WARC packed with zstd, and ARC, are not read. Errors:
     InputError where a file is no WARC, RunError where something is in the folder.
@@ -183,6 +183,7 @@ class _Load:
             "preference": said.says,
             "evidence": said.evidence,
             "drawn": told.get("drawn", ""),
+            "licence": told.get("licence", ""),
             "sha256": kept.keep_body(self.folder, capture.body),
         }
         known = link._asdict() | {"tries": 0} | facts
@@ -195,8 +196,8 @@ class _Load:
         why = reading if isinstance(reading, str) else "ai-preference" if deny else ""
         if isinstance(reading, str) or deny:
             self.frontier.settle(page.key, "out", why=why)
+        elif not self.frontier.finish(page, reading.rows, (), self.policy, canonical=reading.canonical):
+            why = "canonical"
+        if why:
             kept.drop_body(self.folder, self.frontier, page.sha256)
-            self._say("out", page.url, why)
-        else:
-            self.frontier.finish(page, reading.rows, (), self.policy)
-            self._say("read", page.url)
+        self._say("out" if why else "read", page.url, why)
