@@ -6,6 +6,8 @@ TUNESET_REAL_SERVICES=1 pytest tests/test_fetch_search.py -k real
 
 import json
 import os
+import subprocess
+import sys
 
 import fetch_server
 import pytest
@@ -14,6 +16,7 @@ from huggingface_hub import close_session
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuneset.errors import TunesetError
 from tuneset.fetch import download, pages
 from tuneset.fetch.licences import USES, duty, forbids, terms
 from tuneset.fetch.search import search
@@ -162,6 +165,50 @@ def test_records_are_found_however_a_page_nests_or_breaks_them():
     <script type="application/ld+json"><!-- {{"@type": "Dataset", "name": "D"}} --></script>"""
     found = [each["name"] for each in pages.of_page(page, "https://a.org/x")]
     assert found[:3] == ["Bank inquiries of 2025", "B", "C with a line end"]
+
+
+def test_records_in_either_notation_are_those_of_extruct():
+    """The same dataset as JSON-LD and as microdata, and beside it what is none."""
+    import extruct
+
+    page = f"""<html><body><script type="application/ld+json">{json.dumps({"@graph": [RECORD, {"@type": "WebSite", "name": "no"}]})}</script>
+    <div itemscope itemtype="https://schema.org/DataCatalog"><h1 itemprop="name">All of them</h1>
+    <div itemprop="dataset" itemscope itemtype="http://schema.org/Dataset"><b itemprop="name">Bank  calls</b>
+    <a itemprop="license" href="https://creativecommons.org/licenses/by/4.0/">free</a><meta itemprop="size" content="300 rows">
+    <i itemprop="variableMeasured">text</i><i itemprop="variableMeasured">intent</i>
+    <p itemprop="distribution" itemscope itemtype="https://schema.org/DataDownload"><link itemprop="contentUrl" href="/calls.csv">
+    <meta itemprop="encodingFormat" content="text/csv"><span itemprop="contentSize">2 kB</span></p></div></div></body></html>"""
+    told = extruct.extract(page, base_url="https://a.org/x", syntaxes=["json-ld", "microdata"], uniform=True)
+    ours = pages.of_page(page, "https://a.org/x")
+    named = [each["name"] for each in told["json-ld"][0]["@graph"] if each["@type"] == "Dataset"]
+    named.append(" ".join(told["microdata"][0]["dataset"]["name"].split()))
+    assert [each["name"] for each in ours] == named
+    assert ours[1] == {
+        "name": "Bank calls",
+        "description": "",
+        "licence": "https://creativecommons.org/licenses/by/4.0/",
+        "files": [{"address": "https://a.org/calls.csv", "format": "text/csv", "bytes": 2000}],
+        "columns": ["text", "intent"],
+        "rows": 300,
+        "updated": "",
+        "url": "https://a.org/x",
+    }
+
+
+def test_a_record_that_holds_itself_or_names_no_address_is_read():
+    page = """{"@type": "Dataset", "@id": "#a", "name": "A", "license": {"@id": "#a"}, "url": "http://[",
+    "distribution": {"contentUrl": "https://[/a.csv"}}"""
+    (found,) = pages.of_page(page, "https://a.org/")
+    assert (found["name"], found["licence"], found["files"], found["url"]) == ("A", "A", [], "https://a.org/")
+
+
+def test_pages_need_a_package_more_and_the_other_places_do_not(server, monkeypatch):
+    code = "import sys, tuneset.fetch.search; print('lxml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    assert len(search("bank").candidates) == 3
+    with pytest.raises(TunesetError, match="pip install 'tuneset\\[scrape\\]'"):
+        search("bank", sites=[f"{server.url}/catalogue"])
 
 
 def test_only_web_addresses_of_files_are_kept():

@@ -116,10 +116,24 @@ def types_of(nodes: Iterable[Node]) -> set[str]:
     return {kind for node, _ in _nested(nodes) for kind in _types(node)}
 
 
+def nodes_of(page: str, url: str, kind: str) -> list[Node]:
+    """Return the nodes of a type, in either notation, of a page or of a file in JSON-LD; a property is a value or a list.
+
+    >>> nodes_of('<p itemscope itemtype="https://schema.org/Dataset"><b itemprop=name>Tickets</b>', "https://a.org", "Dataset")
+    [{'@type': ['https://schema.org/Dataset'], 'name': ['Tickets']}]
+    """
+    if page.lstrip()[:1] in ("{", "["):
+        found = resolved(each for value in _loaded(page) for each in many(value))
+    else:
+        tree = parsed(page)
+        found = [] if tree is None else [*linked(tree), *items(tree, url)]
+    return [node for node, _ in _nested(found) if kind in _types(node)]
+
+
 def linked(tree: Element) -> list[Node]:
     """Return the nodes of a page's JSON-LD, references by @id filled in."""
     scripts = (each for each in tree.iter("script") if "ld+json" in each.get("type", "").lower())
-    return resolved(node for each in scripts for value in _loaded(each.text or "") for node in _many(value))
+    return resolved(node for each in scripts for value in _loaded(each.text or "") for node in many(value))
 
 
 def resolved(nodes: Iterable[Any]) -> list[Node]:
@@ -193,7 +207,7 @@ def _nested(nodes: Iterable[Node]) -> Iterator[tuple[Node, _Place]]:
         met.add(id(node))
         yield node, place
         inner = place.inside(node)
-        held = [each for value in node.values() for each in _many(value) if isinstance(each, dict)]
+        held = [each for value in node.values() for each in many(value) if isinstance(each, dict)]
         waiting += [(each, inner) for each in reversed(held)]
 
 
@@ -224,7 +238,7 @@ def _told(nodes: Iterable[Node], url: str, source: str) -> Iterator[Record]:
         text = next((words for name in _WORDS[kind] if (words := property_of(node, name))), "")
         if not text:
             continue
-        own = _joined(url, _own(node))
+        own = joined(url, _own(node))
         opens = kind in {"post", "question"}
         yield Record(
             kind="faq" if place.is_faq and kind == "question" else kind,
@@ -236,7 +250,7 @@ def _told(nodes: Iterable[Node], url: str, source: str) -> Iterator[Record]:
             rating=_number(_first(node, "reviewRating")) if kind == "review" else None,
             item=(property_of(node, "itemReviewed") or place.item) if kind == "review" else "",
             url=own,
-            thread=(own if opens else _joined(url, place.thread)) or url,
+            thread=(own if opens else joined(url, place.thread)) or url,
             source=source,
             votes=_votes(node),
         )
@@ -247,11 +261,11 @@ def _kind(node: Node) -> str:
 
 
 def _types(node: Node) -> list[str]:
-    given = _many(node.get("@type"))
+    given = many(node.get("@type"))
     return [each.rsplit("/", 1)[-1].rsplit(":", 1)[-1].rsplit("#", 1)[-1] for each in given if isinstance(each, str)]
 
 
-def _many(value: Any) -> list[Any]:
+def many(value: Any) -> list[Any]:
     """Return the values of a property in one flat list: nested lists are opened, to a bound."""
     flat, waiting = [], [(value, 0)]
     while waiting:
@@ -264,14 +278,14 @@ def _many(value: Any) -> list[Any]:
 
 
 def _first(node: Node, name: str) -> Any:
-    return next(iter(_many(node.get(name))), None)
+    return next(iter(many(node.get(name))), None)
 
 
 def property_of(node: Node, name: str) -> str:
     """Return a property as plain text; of a person or a thing it is the name."""
     words = [
         _plain(each.get("name", each.get("@value")) if isinstance(each, dict) else each)
-        for each in _many(node.get(name))
+        for each in many(node.get(name))
     ]
     return ", ".join(dict.fromkeys(word for word in words if word))
 
@@ -282,7 +296,7 @@ def _plain(value: Any) -> str:
     >>> _plain("<p>a &lt;b&gt; c</p>"), _plain("3 &lt; 4 &amp; so on"), _plain("&lt;p&gt;one&lt;/p&gt;")
     ('a <b> c', '3 < 4 & so on', 'one')
     """
-    value = next(iter(_many(value)), "")
+    value = next(iter(many(value)), "")
     if isinstance(value, _Seen):
         return str(value)
     text = value if isinstance(value, str) else "" if isinstance(value, (dict, bool)) else str(value)
@@ -297,7 +311,7 @@ def _plain(value: Any) -> str:
 def _answer(question: Node) -> str | None:
     """Return the accepted answer, or else the suggested one with the most votes."""
     for name in ("acceptedAnswer", "suggestedAnswer"):
-        answers = [each for each in _many(question.get(name)) if isinstance(each, dict)]
+        answers = [each for each in many(question.get(name)) if isinstance(each, dict)]
         for each in sorted(answers, key=lambda answer: -(_votes(answer) or 0)):
             if text := property_of(each, "text") or property_of(each, "description"):
                 return text
@@ -320,10 +334,15 @@ def _own(node: Node) -> str:
     return next((each for each in given if isinstance(each, str) and each and not each.startswith("_:")), "")
 
 
-def _joined(url: str, own: str) -> str:
+def joined(url: str, own: str) -> str:
+    """Join an address with one that a page names; empty where that is none.
+
+    >>> joined("https://a.org/x/", "y"), joined("https://a.org", "http://[")
+    ('https://a.org/x/y', '')
+    """
     try:
         return urljoin(url, own.strip()) if own else ""
-    except ValueError:  # an address that is none, such as http://[
+    except ValueError:
         return ""
 
 
@@ -378,7 +397,7 @@ class _Microdata:
             return held.get("content", "")
         if element.tag in _SOURCES:
             given = held.get(_SOURCES[element.tag], "")
-            return given if _SOURCES[element.tag] == "value" else _joined(self._url, given)
+            return given if _SOURCES[element.tag] == "value" else joined(self._url, given)
         if element.tag == "time" and "datetime" in held:
             return held["datetime"]
         text = seen(element) if self._budget > 0 else ""

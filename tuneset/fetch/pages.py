@@ -1,48 +1,17 @@
-"""Datasets that web pages describe: schema.org `Dataset` records in JSON-LD, which Google's Dataset Search reads, too."""
+"""Datasets that web pages describe: schema.org `Dataset` records, which Google's Dataset Search reads, too."""
 
 from __future__ import annotations
 
 import html
-import io
 import re
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from typing import Any
 
-import orjson
-
+from tuneset.crawl.records import joined, many, nodes_of
 from tuneset.fetch.download import Wanted, read
 from tuneset.fetch.layout import is_table
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 MOST = 10 << 20  # bytes of a page
-DEEPEST = 12  # levels of a record
 _SIZES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-
-
-class _Scripts(HTMLParser):
-    """Collect what stands in `<script type="application/ld+json">`."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
-        self._inside: io.StringIO | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        kind = (dict(attrs).get("type") or "").partition(";")[0].strip().lower()
-        if tag == "script" and kind == "application/ld+json":
-            self._inside = io.StringIO()
-
-    def handle_data(self, data: str) -> None:
-        if self._inside is not None:
-            self._inside.write(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script" and self._inside is not None:
-            self.found.append(self._inside.getvalue())
-            self._inside = None
 
 
 def datasets(url: str) -> list[dict[str, Any]]:
@@ -57,55 +26,18 @@ def datasets(url: str) -> list[dict[str, Any]]:
 
 
 def of_page(text: str, url: str) -> list[dict[str, Any]]:
-    """Return the `Dataset` records of a page, or of a file in JSON-LD.
+    """Return the `Dataset` records of a page (JSON-LD and microdata), or of a file in JSON-LD.
 
     >>> of_page('<script type="application/ld+json">{"@type": "Dataset", "name": "Tickets"}</script>', "https://a.org")[0]["name"]
     'Tickets'
     """
-    if text.lstrip()[:1] in ("{", "["):
-        scripts = [text]
-    else:
-        parser = _Scripts()
-        parser.feed(text)
-        parser.close()
-        scripts = parser.found
-    found = [_record(each, url) for script in scripts for each in _nodes(_json(script), 0)]
+    found = [_record(each, url) for each in nodes_of(text, url, "Dataset")]
     return [each for at, each in enumerate(found) if each["name"] and each not in found[:at]]
 
 
-def _json(script: str) -> Any:
-    """Read JSON as pages write it: in a comment, with raw line ends in texts."""
-    text = re.sub(
-        r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*.*?\*/)|(?:-->|//\s*\]\]>)\s*;?\s*$", "", script.strip(), flags=re.DOTALL
-    )
-    for each in (text, re.sub(r"[\x00-\x1f]+", " ", text)):
-        try:
-            return orjson.loads(each)
-        except orjson.JSONDecodeError:
-            continue
-    return None
-
-
-def _nodes(value: Any, depth: int) -> Iterator[dict[str, Any]]:
-    if depth > DEEPEST:
-        return
-    if isinstance(value, list):
-        for each in value:
-            yield from _nodes(each, depth + 1)
-    elif isinstance(value, dict):
-        kinds = {re.split(r"[/#:]", kind)[-1] for kind in _texts(value.get("@type"))}
-        if "Dataset" in kinds:
-            yield value
-        for each in value.values():
-            if isinstance(each, dict | list):
-                yield from _nodes(each, depth + 1)
-
-
 def _record(node: dict[str, Any], url: str) -> dict[str, Any]:
-    given = node.get("distribution")
-    files = [_file(each, url) for each in (given if isinstance(given, list) else [given]) if isinstance(each, dict)]
-    measured = node.get("variableMeasured")
-    columns = [_text(each) for each in (measured if isinstance(measured, list) else [measured]) if each]
+    files = [_file(each, url) for each in many(node.get("distribution")) if isinstance(each, dict)]
+    columns = [_text(each) for each in many(node.get("variableMeasured"))]
     return {
         "name": _text(node.get("name")),
         "description": _text(node.get("description"))[:2000],
@@ -114,14 +46,14 @@ def _record(node: dict[str, Any], url: str) -> dict[str, Any]:
         "columns": [each for each in columns if each][:100],
         "rows": _rows(node),
         "updated": (_text(node.get("dateModified")) or _text(node.get("datePublished")))[:10],
-        "url": urljoin(url, _text(node.get("url")) or url),
+        "url": joined(url, _text(node.get("url"))) or url,
     }
 
 
 def _file(node: dict[str, Any], url: str) -> dict[str, Any]:
     address = _text(node.get("contentUrl")) or _text(node.get("url"))
     kind = _text(node.get("encodingFormat")) or _text(node.get("fileFormat"))
-    whole = urljoin(url, address) if address else ""
+    whole = joined(url, address)
     return {
         "address": whole if whole.startswith(("http://", "https://")) else "",
         "format": kind,
@@ -148,8 +80,9 @@ def _bytes(given: Any) -> int:
     >>> _bytes("1.5 MB"), _bytes("2,048"), _bytes({"value": 3, "unitText": "kB"})
     (1500000, 2048, 3000)
     """
+    given = next(iter(many(given)), "")
     if isinstance(given, dict):
-        given = f"{given.get('value', '')} {given.get('unitText', given.get('unitCode', ''))}"
+        given = f"{_text(given.get('value'))} {_text(given.get('unitText')) or _text(given.get('unitCode'))}"
     found = re.fullmatch(r"([\d.,]*\d)\s*([kmgt]?i?b|bytes)?", str(given or "").strip().lower())
     if not found:
         return 0
@@ -166,18 +99,11 @@ def _rows(node: dict[str, Any]) -> int:
     return 0
 
 
-def _texts(value: Any) -> list[str]:
-    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-
-
-def _text(value: Any) -> str:
+def _text(value: Any, depth: int = 3) -> str:
     """Take the words of a value, which may be a text, a number, a thing with a name or an address, or a list of them."""
-    if isinstance(value, list):
-        return _text(value[0]) if value else ""
-    if isinstance(value, dict):
-        return next((said for key in ("name", "@value", "value", "url", "@id") if (said := _text(value.get(key)))), "")
-    return (
-        " ".join(html.unescape(re.sub(r"<[^<>]+>", " ", str(value))).split())
-        if isinstance(value, str | int | float)
-        else ""
-    )
+    first = next(iter(many(value)), "")
+    if isinstance(first, dict) and depth:  # a node may hold itself
+        names = ("name", "@value", "value", "url", "@id")
+        return next((said for name in names if (said := _text(first.get(name), depth - 1))), "")
+    plain = str(first) if isinstance(first, str | int | float) else ""
+    return " ".join(html.unescape(re.sub(r"<[^<>]+>", " ", plain)).split())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset.errors import TunesetError, need
-from tuneset.fetch import hub, kaggle, pages
+from tuneset.fetch import hub, kaggle
 from tuneset.fetch.licences import forbids
 from tuneset.publish.http import hidden, quiet
 
@@ -54,14 +54,16 @@ def search(words: str, *, sites: Sequence[str] = (), places: Collection[str] = P
     `places`: "hub", "kaggle", "pages". `most`: so many of each place, and in all. Ranked by how many of the words stand in
     the name (worth 3), the description or the columns (1), then by a table that can be read, rows said and downloads
     (logarithm); a licence that forbids commercial use stands lower. Nothing is downloaded. A place that does not answer is
-    named, and the others are shown.
+    named, and the others are shown. Errors: TunesetError where pages are given, and the extra `scrape` is not there.
     """
     asked: list[tuple[str, Callable[[], Iterable[Candidate]]]] = []
     if "hub" in places:
         asked.append(("the Hub", lambda: _hub(words, most)))
     if "kaggle" in places:
         asked.append(("Kaggle", lambda: _kaggle(words, most)))
-    if "pages" in places:
+    if "pages" in places and sites:
+        for package in ("lxml", "urllib3"):
+            need(package, "scrape")
         asked += [(site, lambda site=site: _pages(site)) for site in sites]  # type: ignore[misc]
     with quiet():
         answers = [(name, *_answered(look)) for name, look in asked]
@@ -183,6 +185,8 @@ def _of_kaggle(found: Any) -> Candidate:
 
 
 def _pages(site: str) -> Iterable[Candidate]:
+    from tuneset.fetch import pages  # noqa: PLC0415  with lxml, which the other places do without
+
     for found in pages.datasets(site):
         files = [file for file in found["files"] if pages.is_readable(file)]
         yield Candidate(
