@@ -16,9 +16,10 @@ import zoo
 from zoo import Zoo, drip, gaps, html, moved, silent, trickle
 
 from tuneset.crawl import examples
-from tuneset.crawl.crawler import crawl, plan
+from tuneset.crawl.crawler import crawl
 from tuneset.crawl.egress import Egress
 from tuneset.crawl.kept import forget
+from tuneset.crawl.plan import plan
 from tuneset.crawl.policy import Policy
 from tuneset.errors import RecipeError, RunError
 

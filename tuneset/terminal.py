@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tuneset.crawl.crawler import Crawled, Would
-    from tuneset.crawl.crawler import Event as Crawling
+    from tuneset.crawl.asking import Event as Crawling
+    from tuneset.crawl.crawler import Crawled
+    from tuneset.crawl.plan import Would
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
     from tuneset.run import Event

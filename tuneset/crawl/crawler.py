@@ -9,51 +9,33 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import orjson
-
-from tuneset.crawl import kept, preferences, sitemaps
-from tuneset.crawl.addresses import host_of, scope
+from tuneset.crawl import kept
+from tuneset.crawl.addresses import scope
+from tuneset.crawl.asking import LATER, Asking, Event
 from tuneset.crawl.egress import Egress
-from tuneset.crawl.frontier import Frontier, Link, Page
-from tuneset.crawl.http import Answer, Want, kind_of
-from tuneset.crawl.policy import PASSING
-from tuneset.crawl.polite import AGAIN, Polite
+from tuneset.crawl.polite import Polite
 from tuneset.crawl.reading import Read, Readers, Reading, links_of
 from tuneset.crawl.sites import Sites
 from tuneset.crawl.traps import Novelty
 from tuneset.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from pathlib import Path
 
-    from tuneset.crawl.addresses import Scope
+    from tuneset.crawl.asking import Render
+    from tuneset.crawl.frontier import Frontier, Page
     from tuneset.crawl.policy import Policy
 
-Render = Callable[[Answer, Callable[[str], bool]], Answer]
 T = TypeVar("T")
 R = TypeVar("R")
-# What may go better another time; the next run asks again.
-LATER = (*sorted(PASSING), *(f"status-{status}" for status in sorted(AGAIN)))
 _DEAD = 10  # readers in a row that died: the fault is not the pages'
-
-
-class Event(NamedTuple):
-    """Something happened to an address; what a terminal shows as it goes."""
-
-    kind: str  # fetched, read, out or wait
-    url: str
-    says: str = ""
-    done: int = 0
-    waiting: int = 0  # addresses that are known and not asked for yet
 
 
 class Crawled(NamedTuple):
@@ -85,8 +67,9 @@ def crawl(  # noqa: PLR0913 - three of them only for those who ask
     Killed at any moment and called again, it goes on: no page is lost, and none whose answer had come is asked for
     again. Ctrl-C ends it cleanly. `read` must be a function that another process can import. `again` asks for every
     page anew, as a browser with a cache does. `render` makes of each page that came what a browser would (see browser.py);
-    what it asks for beside the page is held to robots.txt too, and one page at a time is asked for and drawn. Errors: RunError where another crawl works in the folder, or where the
-    reader dies on every page.
+    what it asks for beside the page is held to robots.txt too, and one page at a time is asked for and drawn.
+
+    Errors: RunError where another crawl works in the folder, or where the reader dies on every page.
     """
     frontier = kept.begin(folder)
     try:
@@ -94,59 +77,6 @@ def crawl(  # noqa: PLR0913 - three of them only for those who ask
         return run(again=again)
     finally:
         frontier.shut()
-
-
-class Would(NamedTuple):
-    """What a crawl would meet at a seed: whether it may be asked for and why, and what its origin says."""
-
-    seed: str
-    allowed: bool
-    why: str
-    delay: float
-    preference: str
-    evidence: str
-    sitemaps: int
-    addresses: int  # in scope, in the sitemaps of the seed's host
-
-
-def plan(seeds: Iterable[str], policy: Policy, egress: Egress | None = None) -> tuple[Would, ...]:
-    """Say what a crawl would do, by robots.txt, tdmrep.json and sitemaps alone: no page is asked for, no file written."""
-    listed = list(seeds)
-    inside, frontier = scope(listed, policy), Frontier(None)
-    polite = Polite(policy, egress or Egress(policy.own), threading.Event())
-    sites = Sites(policy, inside, polite, frontier)
-    would = []
-    for seed in listed:
-        while (site := sites.of(seed)) is None and not polite.closed(host_of(seed)):
-            pass  # asked again after a pause, as often as the policy says
-        while page := frontier.lease(host_of(seed), time.time(), "map"):
-            _look_into(page, sites, polite, frontier, inside)
-        if site is None:
-            would.append(Would(seed, False, polite.closed(host_of(seed)), 0.0, "unstated", "", 0, 0))
-            continue
-        why, said, counts = site.forbids(seed, 0, policy), site.preference(seed), frontier.counts(host_of(seed))
-        maps, pages = (sum(n for each, n in counts.items() if each[0] == kind) for kind in ("map", "page"))
-        would.append(Would(seed, not why, why, site.delay, said.says, said.evidence, maps, pages))
-    frontier.shut()
-    return tuple(would)
-
-
-def _look_into(page: Page, sites: Sites, polite: Polite, frontier: Frontier, inside: Scope) -> None:
-    site = sites.of(page.url)
-    if site is None or site.forbids(page.url, 0, inside.policy):
-        return
-    answer = polite.ask(page.url, Want(most=inside.policy.map_bytes))
-    if answer.good:
-        frontier.add(_map_links(page, answer.body, inside), inside.policy)
-
-
-def _map_links(page: Page, body: bytes, inside: Scope) -> list[Link]:
-    found = sitemaps.read(body, inside.policy)
-    links = links_of(found.pages, page.url, 1, inside)
-    if page.depth < inside.policy.map_depth:
-        deeper = links_of(found.maps, page.url, page.depth + 1, inside)
-        links += [each._replace(kind="map", bucket="") for each in deeper]
-    return links
 
 
 @dataclass(eq=False)
@@ -168,9 +98,10 @@ class _Run:
         self.id = frontier.fact("run") or uuid.uuid4().hex
         self.stop = threading.Event()
         self.polite = Polite(policy, self.egress, self.stop, rested=not frontier.fact("run"))
-        self.sites = Sites(policy, self.scope, self.polite, frontier)
         self.size = policy.readers or os.cpu_count() or 1
         self.readers = Readers(self.read, self.scope, self.size)
+        sites = Sites(policy, self.scope, self.polite, frontier)
+        self.ask = Asking(self.folder, policy, self.scope, frontier, self.polite, sites, self.render)
         self.hosts = 1 if self.render else policy.threads  # a page in line for the browser would be lost by a kill
         self.fetching = ThreadPoolExecutor(self.hosts, "fetch")
         self.parsing = ThreadPoolExecutor(self.size, "read")
@@ -240,7 +171,7 @@ class _Run:
             busy = self.reading >= 4 * self.size or len(self.flying) >= self.hosts
             if turn <= time.monotonic() and not busy:
                 self.flying.add(host)
-                self._start(self.fetching, self._fetch, host, self._after_fetching)
+                self._start(self.fetching, self.ask, host, self._after_fetching)
             elif not busy:
                 soonest = turn if soonest is None else min(soonest, turn)
         return soonest
@@ -299,110 +230,11 @@ class _Run:
                 self.counted, self.waiting = time.monotonic(), self.frontier.waiting()
             self.watch(event._replace(done=self.done, waiting=self.waiting))
 
-    def _fetch(self, host: str) -> tuple[Page | None, Event | None]:
-        """Ask a host for its next page; return the page where it waits to be read, and what to say."""
-        page = self.frontier.lease(host, time.time())
-        if page is None:
-            return None, None
-        site = self.sites.of(page.url)
-        if site is None:  # stopped, or its robots.txt cannot be had now
-            self.frontier.settle(page.key, "todo")
-            return None, Event("wait", page.url, self.polite.closed(host))
-        facts = site.facts(page.url)
-        if why := site.forbids(page.url, page.depth if page.kind == "page" else 0, self.policy):
-            return None, self._out(page, why, **facts)
-        answer = self.polite.ask(page.url, self._want(page))
-        if self.render and answer.good and page.kind == "page":
-            answer = self.render(answer, self._may_ask)
-            self.polite.rest(page.url)
-        return self._settle(page, answer, facts)
-
-    def _may_ask(self, url: str) -> bool:
-        site = self.sites.of(url)
-        return site is not None and not site.forbids(url, 0, self.policy)
-
-    def _want(self, page: Page) -> Want:
-        alike = not (self.render or page.drawn)  # what scripts write may change where the page does not
-        known = orjson.loads(page.headers) if page.sha256 and alike else {}
-        asked = {"if-none-match": known.get("etag"), "if-modified-since": known.get("last-modified")}
-        headers = {name: value for name, value in asked.items() if value}
-        return Want(headers, most=self.policy.map_bytes) if page.kind == "map" else Want(headers, self._accept)
-
-    def _accept(self, _url: str, headers: Mapping[str, str]) -> str:
-        kind = kind_of(headers)
-        if kind and kind not in self.policy.types:
-            return "type"
-        skip = self.policy.on_deny == "skip" and preferences.in_headers(headers).says == "deny"
-        return "ai-preference" if skip else ""
-
-    def _settle(self, page: Page, answer: Answer, facts: dict[str, Any]) -> tuple[Page | None, Event]:
-        """Write what became of a request, before anything else happens."""
-        if answer.error == "stopped":
-            self.frontier.settle(page.key, "todo")
-            return None, Event("wait", page.url, "stopped")
-        facts = _with_answer(facts, answer)
-        if answer.good and page.kind == "page":
-            return self._keep(page, answer, facts)
-        self.frontier.asked(page.host, len(answer.body) + answer.beside)
-        return None, self._without_body(page, answer, facts)
-
-    def _without_body(self, page: Page, answer: Answer, facts: dict[str, Any]) -> Event:
-        if answer.good:
-            links = _map_links(page, answer.body, self.scope)
-            self.frontier.finish(page, (), links, self.policy, **facts)
-            return Event("read", page.url, f"sitemap with {len(links)} addresses")
-        if answer.status == 304 and page.sha256:
-            return self._unchanged(page, facts)
-        if answer.target:
-            return self._moved(page, answer.target, facts)
-        why = answer.error or f"status-{answer.status}"
-        if why in LATER and page.tries + 1 < self.policy.tries:
-            until = time.time() + self.polite.backoff(page.url, page.tries + 1)
-            self.frontier.settle(page.key, "todo", tries=page.tries + 1, not_before=until, why=why)
-            return Event("wait", page.url, why)
-        return self._out(page, why, **facts)
-
-    def _out(self, page: Page, why: str, **facts: Any) -> Event:
-        self.frontier.settle(page.key, "out", why=why, **facts)
-        self._drop_body(page.sha256)
-        return Event("out", page.url, why)
-
-    def _unchanged(self, page: Page, facts: dict[str, Any]) -> Event:
-        said = {name: facts[name] for name in ("robots", "preference", "evidence", "fetched_at")}
-        if facts["preference"] == "deny" and self.policy.on_deny == "skip":
-            return self._out(page, "ai-preference", **said)
-        self.frontier.settle(page.key, "done", why="unchanged", **said)
-        return Event("read", page.url, "unchanged")
-
-    def _moved(self, page: Page, target: str, facts: dict[str, Any]) -> Event:
-        """Take a redirection for a link to the same depth: it is then judged and asked for as any other page."""
-        found = links_of([target], page.url, page.depth, self.scope)
-        if page.hops >= self.policy.hops:
-            return self._out(page, "too-many-redirects", **facts)
-        if found and found[0].key == page.key:
-            return self._out(page, "redirect-loop", **facts)
-        links = [each._replace(kind=page.kind, via=page.via or page.url, hops=page.hops + 1) for each in found]
-        self.frontier.finish(
-            page, (), links, self.policy, **facts, state="out", why="moved" if found else "moved-away", target=target
-        )
-        self._drop_body(page.sha256)
-        return Event("out", page.url, f"moved to {target}")
-
-    def _keep(self, page: Page, answer: Answer, facts: dict[str, Any]) -> tuple[Page | None, Event]:
-        digest = kept.keep_body(self.folder, answer.body)
-        state = self.frontier.fetched(page, len(answer.body) + answer.beside, **facts, sha256=digest)
-        if page.sha256 != digest:
-            self._drop_body(page.sha256)
-        if state == "fetched":
-            known = {name: value for name, value in facts.items() if name in Page._fields}
-            return page._replace(sha256=digest, **known), Event("fetched", page.url)
-        return None, Event("out", page.url, "same-body") if state == "out" else Event("read", page.url, "unchanged")
-
     def _read(self, page: Page) -> Reading | str:
         """Have a page read, and write what came of it."""
         reading = self.readers(kept.fetched(page, self.folder, self.id))
         if isinstance(reading, str):
-            self._out(page, reading)
+            self.ask.out(page, reading)
             return reading
         facts: dict[str, Any] = {}
         if reading.preference.says != "unstated" and page.preference != "deny":
@@ -412,11 +244,8 @@ class _Run:
             facts |= {"state": "out", "why": "ai-preference"}
         facts["canonical"] = reading.canonical
         if not self.frontier.finish(page, reading.rows, reading.links, self.policy, **facts):
-            self._drop_body(page.sha256)
+            kept.drop_body(self.folder, self.frontier, page.sha256)
         return reading
-
-    def _drop_body(self, sha256: str) -> None:
-        kept.drop_body(self.folder, self.frontier, sha256)
 
     def _close(self, stopped: str) -> Crawled:
         number = kept.write_rows(self.folder, self.frontier)
@@ -429,19 +258,3 @@ class _Run:
         return Crawled(
             number, pages, dict(sorted((+out).items())), waiting, dict(self.closed), stopped, self.folder / kept.ROWS
         )
-
-
-def _with_answer(facts: dict[str, Any], answer: Answer) -> dict[str, Any]:
-    """Add what an answer says to what is recorded of a page; the owner's no is kept wherever it stands."""
-    said, before = preferences.in_headers(answer.headers), facts["preference"]
-    if said.says == "deny" or (said.says == "allow" and before == "unstated"):
-        facts = facts | {"preference": said.says, "evidence": said.evidence}
-    headers = {name: answer.headers[name] for name in kept.HEADERS if name in answer.headers}
-    return facts | {
-        "status": answer.status,
-        "headers": orjson.dumps(headers).decode(),
-        "address": answer.address,
-        "seconds": round(answer.seconds, 3),
-        "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "drawn": answer.drawn,
-    }

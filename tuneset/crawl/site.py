@@ -12,7 +12,9 @@ from tuneset.errors import RecipeError, RunError, need, unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tuneset.crawl.crawler import Crawled, Event, Would
+    from tuneset.crawl.asking import Event
+    from tuneset.crawl.crawler import Crawled
+    from tuneset.crawl.plan import Would
     from tuneset.crawl.policy import Policy
 
 EXTRA = "scrape"
@@ -121,9 +123,9 @@ def _crawled(
 def plan(seeds: Sequence[str], *, contact: str = "", **limits: Any) -> tuple[Would, ...]:
     """Say what `scrape` would meet: robots.txt, the owners' words on training, sitemaps; no page is asked for."""
     seeds, policy = _checked(seeds), _policy(contact, limits)
-    from tuneset.crawl import crawler  # noqa: PLC0415  with urllib3 and lxml
+    from tuneset.crawl import plan as planning  # noqa: PLC0415  with urllib3 and lxml
 
-    return crawler.plan(seeds, policy)
+    return planning.plan(seeds, policy)
 
 
 def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambda _: None) -> int:

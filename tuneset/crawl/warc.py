@@ -18,8 +18,9 @@ import orjson
 from tuneset import __version__
 from tuneset.crawl import examples, kept, preferences
 from tuneset.crawl.addresses import host_of, key, scope
+from tuneset.crawl.asking import Event
 from tuneset.crawl.captures import EXTRA, OURS, TOLD, captures
-from tuneset.crawl.crawler import Crawled, Event
+from tuneset.crawl.crawler import Crawled
 from tuneset.crawl.frontier import Frontier, Link, Page
 from tuneset.crawl.reading import Readers
 from tuneset.errors import RunError, need
