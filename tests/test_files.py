@@ -1,6 +1,7 @@
 """The check of files that anybody wrote: several at once, mended, as SARIF, and from the command line."""
 
 import csv
+import hashlib
 import json
 import random
 import time
@@ -18,13 +19,15 @@ from tuneset.errors import InputError
 from tuneset.shapes import SHAPES
 from tuneset.sources import formats
 from tuneset.targets import RULES, TARGETS, rules
-from tuneset.targets.files import check, sarif
+from tuneset.targets.files import check
 from tuneset.targets.mend import fitted
+from tuneset.targets.sarif import sarif
 
 law = settings(deadline=None, max_examples=50)
 LISTS = [name for name, target in TARGETS.items() if target.shape != "table"]
 ASK = {"role": "user", "content": "Where is my parcel?"}
 SAY = {"role": "assistant", "content": "On its way."}
+WORDS = ["find", "return", "insure", "paint"]
 
 
 def file(folder, name, *rows):
@@ -259,6 +262,41 @@ def test_the_command_ends_with_1_where_a_file_would_be_refused_and_0_where_not(t
     assert "line 11" in done.output
     assert f"tuneset check {bad} --target openai --fix" in done.output
     assert run("check", bad, "--target", "openai", "--fix").exit_code == 0
+
+
+def test_after_mending_what_stands_in_two_files_still_ends_with_1_and_is_named_by_the_copies(tmp_path):
+    train = file(tmp_path, "train.jsonl", {"id": 1, **talk("block my card")}, *(talk(f"{word} it") for word in WORDS))
+    held = file(tmp_path, "validation.jsonl", "", talk("Block my card!", "Done."), {"id": 2, **talk("cancel it")})
+    done = run("check", train, held, "--target", "together", "--fix")
+    assert done.exit_code == 1
+    assert "1 error of the copy that only you can mend" in done.output
+    assert "line 1 same-in-both: the same inquiry stands in train.mended.jsonl:1" in done.output
+    first, second = json.loads(run("check", train, held, "--target", "together", "--fix", "--json").output)["mended"]
+    assert (first["problems"], [each["line"] for each in second["problems"]]) == ([], [1])
+
+
+def test_after_mending_what_is_wrong_with_the_file_as_a_whole_is_named_and_ends_with_1(tmp_path):
+    few = file(tmp_path, "few.jsonl", talk("block my card") | {"id": 1})
+    done = run("check", few, "--target", "openai", "--fix")
+    assert (done.exit_code, "the file too-few-rows: 1 row" in done.output) == (1, True)
+
+
+def test_after_mending_too_large_a_validation_file_still_ends_with_1(tmp_path):
+    asked = [f"{hashlib.sha256(str(n).encode()).hexdigest()}" for n in range(1_500)]
+    rows = [
+        {"contents": [{"role": role, "parts": [{"text": text}]} for role, text in (("user", each), ("model", "a"))]}
+        for each in asked
+    ]
+    train, held = file(tmp_path, "train.jsonl", *rows[:1_100]), file(tmp_path, "validation.jsonl", *rows[1_100:])
+    found = check([train, held], "gemini", fix=True)
+    assert (found.errors, found.mended[1].problems["rule"].to_list()) == (1, ["too-many-rows"])
+
+
+def test_after_mending_what_the_model_would_not_learn_is_still_wrong(tmp_path):
+    path = file(tmp_path, "a.jsonl", {"messages": [{"role": "system", "content": "s"}, ASK, SAY]})
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    found = check(path, "trl", fix=True, model=folder(tmp_path / "model", refuses + CHATML))
+    assert (found.errors, found.mended[0].problems["rule"].to_list()) == (1, ["system-refused"])
 
 
 def test_tokens_are_counted_and_the_cost_is_said_by_prices_of_ones_own(tmp_path):

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tuneset.report.page import counted
 from tuneset.targets import masks
-from tuneset.targets.files import sarif
+from tuneset.targets.sarif import sarif
 from tuneset.terminal import console, indented, plain, print_json, say, say_whole
 
 if TYPE_CHECKING:
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuneset.publish import Plan
-    from tuneset.targets.files import Checked, Mended
+    from tuneset.targets.copies import Mended
+    from tuneset.targets.files import Checked
     from tuneset.targets.masks import Seen
     from tuneset.targets.table import Target
     from tuneset.targets.tokens import Tokens
 
 STYLES = {"error": "bold red", "warning": "yellow"}
 SHOWN = 8  # reasons of an export
+STILL = 5  # errors of a mended copy
 
 
 def listed(targets: Mapping[str, Target], *, as_json: bool) -> None:
@@ -146,17 +148,25 @@ def _mended(screen: Console, each: Mended) -> None:
     for row in each.done:
         if row["line"] is None:
             say(screen, "    mended throughout: ", plain(f"{row['rule']}: {row['says']}", 300))
-    still = each.problems.filter(pl.col("severity") == "error", pl.col("line").is_not_null())
-    if still.height:
-        words = f"{counted(still['line'].n_unique(), 'line')} of the copy still {'has' if still['line'].n_unique() == 1 else 'have'} errors that only you can mend:"
-        say(screen, "    ", Text(words, style="yellow"))
-    for row in still.head(5).iter_rows(named=True):
-        say(screen, f"    line {row['line']:,} ", plain(f"{row['rule']}: {row['says']}", 300))
+    _still(screen, each.problems.filter(severity="error"))
     for row in each.left[:5]:
         say(screen, f"    line {row['line']:,} ", plain(f"{row['rule']}: {row['says']}", 300))
     indented(screen, "    written ", each.copy)
     if each.apart:
         indented(screen, "    apart   ", each.apart)
+
+
+def _still(screen: Console, problems: pl.DataFrame) -> None:
+    """Print what is wrong with a copy and only a person can mend, what concerns the whole file first."""
+    if not problems.height:
+        return
+    words = f"{counted(problems.height, 'error')} of the copy that only you can mend:"
+    say(screen, "    ", Text(words, style="yellow"))
+    for row in problems.sort("line", nulls_last=False, maintain_order=True).head(STILL).iter_rows(named=True):
+        at = "the file" if row["line"] is None else f"line {row['line']:,}"
+        say(screen, f"    {at} ", plain(f"{row['rule']}: {row['says']}", 300))
+    if problems.height > STILL:
+        say(screen, "    ", Text(f"… and {problems.height - STILL:,} more", style="dim"))
 
 
 def shown(found: Seen, *, as_json: bool) -> None:
