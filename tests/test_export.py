@@ -355,13 +355,38 @@ def test_answers_that_are_only_read_in_a_prompt_are_said_row_by_row(tmp_path):
 def test_what_a_chat_template_is_given_reaches_trl_and_is_said_to_be_left_out_elsewhere(tmp_path):
     rows = [turns(n, None) | {"chat_template_kwargs": {"enable_thinking": bool(n % 2)}} for n in range(14)]
     run = prepared(tmp_path, *rows)
-    trl, prompts, openai = run.export(["trl", "trl-prompt-completion", "openai"])
-    held = lines(Path(trl["folder"]) / "train.jsonl") + lines(Path(trl["folder"]) / "validation.jsonl")
-    assert sorted(row["chat_template_kwargs"]["enable_thinking"] for row in held) == [False] * 7 + [True] * 7
-    assert (trl["changed"], trl["warnings"], trl["errors"]) == (0, 0, 0)
-    for each in (prompts, openai):
-        assert each["said"][0]["says"] == "left out: chat_template_kwargs"
-        assert (each["changed"], each["errors"]) == (14, 0)
+    *trls, openai = run.export(["trl", "trl-prompt-completion", "openai"])
+    for trl in trls:
+        held = lines(Path(trl["folder"]) / "train.jsonl") + lines(Path(trl["folder"]) / "validation.jsonl")
+        assert sorted(row["chat_template_kwargs"]["enable_thinking"] for row in held) == [False] * 7 + [True] * 7
+        assert (trl["changed"], trl["warnings"], trl["errors"]) == (0, 0, 0)
+    assert openai["said"][0]["says"] == "left out: chat_template_kwargs"
+    assert (openai["changed"], openai["errors"]) == (14, 0)
+
+
+@pytest.mark.parametrize("name", ["trl", "trl-prompt-completion", "trl-preference"])
+def test_rows_without_settings_for_the_template_get_empty_ones_where_others_have_some_and_both_are_read_back(
+    tmp_path, name
+):
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"{WORDS[n]} {WORDS[-n]} {n * n}?"}],
+            "chosen": [SAY],
+            "rejected": [SAY | {"content": f"No {n}."}],
+        }
+        | ({"chat_template_kwargs": {"enable_thinking": True}} if n % 3 == 0 else {})
+        for n in range(20)
+    ]
+    run = prepared(tmp_path, *rows)
+    (done,) = run.export(name)
+    settings = [row["chat_template_kwargs"] for row in lines(Path(done["folder"]) / "train.jsonl")]
+    empty = settings.count({})
+    assert 0 < empty < len(settings) == empty + settings.count({"enable_thinking": True})
+    assert done["errors"] == 0
+    written = "an empty chat_template_kwargs is written, since other rows have one"
+    assert {each["says"]: each["rows"] for each in done["said"]}[written] >= empty
+    again = [json.loads(extra) for extra in read([done["folder"] + "/train.jsonl"]).examples["extra"]]
+    assert sorted(map(len, settings)) == sorted(len(opened(each["chat_template_kwargs"])) for each in again)
 
 
 def test_pairs_for_azure_begin_without_a_byte_order_mark_and_one_is_no_error(pairs, tmp_path):

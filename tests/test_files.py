@@ -246,6 +246,14 @@ def test_a_file_that_is_not_there_is_an_error_with_a_hint(tmp_path):
             check(tmp_path / "none.jsonl", name)
 
 
+def test_settings_for_the_template_that_only_some_rows_have_are_an_error_where_the_trainer_falls_over_them(tmp_path):
+    rows = [talk("block it") | {"chat_template_kwargs": {"enable_thinking": False}}, talk("find it"), talk("paint it")]
+    found = check(file(tmp_path, "a.jsonl", *rows), "trl").problems.row(0, named=True)
+    words = "1 of 3 rows have chat_template_kwargs, the others have none"
+    assert (found["rule"], found["severity"], found["says"]) == ("mixed-keys", "error", words)
+    assert check(file(tmp_path, "b.jsonl", rows[0], rows[0] | {"chat_template_kwargs": {}}), "trl").problems.is_empty()
+
+
 # The command
 
 

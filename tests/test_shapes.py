@@ -27,6 +27,16 @@ def tool(name):
     }
 
 
+BESIDE = st.fixed_dictionaries(
+    {},
+    optional={
+        "rejected": TEXT.map(lambda text: [{"role": "assistant", "content": text}]),
+        "fields": TEXT.map(lambda text: {"category": text}),
+        "chat_template_kwargs": st.booleans().map(lambda thinks: {"enable_thinking": thinks}),
+    },
+)
+
+
 @st.composite
 def conversations(draw):
     """Rows as people have them: systems, turns, weights, images, calls with their answers, offers, a rejected answer."""
@@ -63,11 +73,7 @@ def conversations(draw):
     row = {"messages": messages}
     if used or draw(st.integers(0, 4)) == 0:
         row["tools"] = [tool(name) for name in sorted({*used, "look"})]
-    if draw(st.booleans()):
-        row["rejected"] = [{"role": "assistant", "content": draw(TEXT)}]
-    if draw(st.booleans()):
-        row["fields"] = {"category": draw(TEXT)}
-    return row
+    return row | draw(BESIDE)
 
 
 def same(row):

@@ -272,6 +272,8 @@ WORDS = [{"role": "user", "content": [{"text": "q"}]}, {"role": "assistant", "co
 # Rules that only some targets have: the target, the rule, and a line on which it speaks.
 ELSEWHERE = [
     ("trl", "arguments-not-object", {"messages": [ASK, call()], "tools": [TOOL]}),
+    ("trl", "settings-not-object", {"messages": [ASK, SAY], "chat_template_kwargs": None}),
+    ("trl-preference", "settings-not-object", {"prompt": "q", "chosen": "a", "rejected": "b", "chat_template_kwargs": "{}"}),
     ("openai-dpo", "bad-pair", {"input": {"messages": [ASK]}, "preferred_output": [SAY]}),
     ("openai-dpo", "bad-pair", {"input": {"messages": [ASK]}, **PAIR, "preferred_output": [SAY, SAY]}),
     ("openai-dpo", "input-ends-with-answer", {"input": {"messages": [ASK, SAY]}, **PAIR}),

@@ -36,9 +36,8 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
         yield "bad-pair", "some of prompt, chosen and rejected are texts, others lists of messages"
     elif isinstance(raw.get("rejected"), list) and "prompt" in raw and len(raw["rejected"]) > 1:
         yield "bad-pair", f"rejected is {len(raw['rejected'])} messages, not one of the assistant"
-    if unknown := raw.keys() - {"prompt", "chosen", "rejected", "tools"}:
+    if unknown := raw.keys() - {"prompt", "chosen", "rejected", *target.keys}:
         yield "unknown-key", f"beside the pair there is {one.listed(unknown)}"
-    del target
 
 
 def read(raw: one.Row, target: Target) -> one.Row:
@@ -47,13 +46,13 @@ def read(raw: one.Row, target: Target) -> one.Row:
     if "prompt" not in raw:
         same = next((n for n, pair in enumerate(zip(chosen, rejected, strict=False)) if pair[0] != pair[1]), 0)
         prompt, chosen, rejected = chosen[:same], chosen[same:], rejected[same:]
-    read = chat.read({"messages": [*prompt, *chosen]} | one.offered(raw), target)
+    read = chat.read({"messages": [*prompt, *chosen]} | one.offered(raw) | one.for_template(raw), target)
     return read | {"rejected": chat.read({"messages": rejected}, target)["messages"]}
 
 
 def write(row: one.Row, target: Target) -> one.Row:
     """Take the last message as what was chosen."""
-    written = chat.write({"messages": row["messages"]} | one.offered(row), target)
+    written = chat.write({"messages": row["messages"]} | one.offered(row) | one.for_template(row), target)
     messages = written.pop("messages")
     rejected = chat.write({"messages": row["rejected"]}, target)["messages"]
     return {"prompt": messages[:-1], "chosen": messages[-1:], "rejected": rejected} | written

@@ -41,19 +41,19 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
             yield "message-not-an-object", f"{key} holds what is no message"
     if {type(raw.get("prompt")), type(raw.get("completion"))} == {str, list}:
         yield "content-not-text", "one of prompt and completion is a text, the other a list of messages"
-    if unknown := raw.keys() - {"prompt", "completion", *(("tools",) if target.messages else ())}:
+    if unknown := raw.keys() - {"prompt", "completion", *target.keys}:
         yield "unknown-key", f"beside prompt and completion there is {one.listed(unknown)}"
 
 
 def read(raw: one.Row, target: Target) -> one.Row:
     """Take the prompt as the user's and the completion as the assistant's."""
     messages = [*_messages(raw["prompt"], "user"), *_messages(raw["completion"], "assistant")]
-    return chat.read({"messages": messages} | one.offered(raw), target)
+    return chat.read({"messages": messages} | one.offered(raw) | one.for_template(raw), target)
 
 
 def write(row: one.Row, target: Target) -> one.Row:
     """Take the last message as the completion."""
-    written = chat.write({"messages": row["messages"]} | one.offered(row), target)
+    written = chat.write({"messages": row["messages"]} | one.offered(row) | one.for_template(row), target)
     messages = written.pop("messages")
     if target.messages:
         return {"prompt": messages[:-1], "completion": messages[-1:]} | written

@@ -14,7 +14,8 @@ Row = dict[str, Any]
 Message = dict[str, Any]
 Said = tuple[str, str]  # a rule of `targets.rules.RULES`, and what is wrong in words
 
-KEYS = ("messages", "tools", "parallel_tool_calls", "functions", "rejected", "fields")
+FOR_TEMPLATE = "chat_template_kwargs"  # what TRL hands to the chat template, row by row
+KEYS = ("messages", "tools", "parallel_tool_calls", "functions", "rejected", "fields", FOR_TEMPLATE)
 # The problems of a shape that keep a row from being read as a conversation.
 UNREADABLE = {
     "no-messages",
@@ -87,6 +88,11 @@ def words(content: Any) -> str | None:
 def offered(raw: Row) -> Row:
     """Take what a row offers beside its messages; a string of JSON is opened, as TRL and LLaMA-Factory keep tools."""
     return {key: opened(raw[key]) for key in OFFERED if raw.get(key) is not None}
+
+
+def for_template(raw: Row) -> Row:
+    """Take what a row hands to the chat template."""
+    return {FOR_TEMPLATE: raw[FOR_TEMPLATE]} if FOR_TEMPLATE in raw else {}
 
 
 def opened(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from tuneset.shapes.row import calls, dumps, opened
+from tuneset.shapes.row import FOR_TEMPLATE, calls, dumps, opened
 from tuneset.targets import declared, talk
 from tuneset.targets.rules import severity
 
@@ -346,6 +346,13 @@ def _typed(tool: Any) -> Any:
     return {"type": "function"} | tool if isinstance(tool, dict) and "type" not in tool else tool
 
 
+def _settings_opened(row: Row, target: Target) -> Row | None:
+    del target
+    value = opened(row[FOR_TEMPLATE])
+    rest = {key: each for key, each in row.items() if key != FOR_TEMPLATE}
+    return rest | {FOR_TEMPLATE: value} if isinstance(value, dict) else rest if value is None else None
+
+
 def _with_parameters(row: Row, target: Target) -> Row | None:
     del target
     empty = {"parameters": {"type": "object", "properties": {}}}
@@ -370,6 +377,7 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "weight-not-on-assistant": (_answers_weighed, _words("weights on messages that are no answers are left out")),
     "image-with-weight": (_answers_weighed, _words("weights on messages that are no answers are left out")),
     "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
+    "settings-not-object": (_settings_opened, _words("what the chat template is given is an object, or left out")),
     "no-parameters": (_with_parameters, _words("tools without parameters have empty ones")),
     "bad-tools": (_tools_opened, _words("tools are written as a list of functions")),
 }

@@ -86,6 +86,9 @@ RULES = {
     "undeclared-tool": Rule("error", "declare the function in the row's tools: the model should see what it calls"),
     "bad-tools": Rule("error", "write tools as a list of functions, each with a name"),
     "too-many-tokens": Rule("error", "shorten or split the example: it is cut from the end, where the answer is"),
+    "settings-not-object": Rule(
+        "error", 'write them as an object, such as {"enable_thinking": false}, or leave them out'
+    ),
     "arguments-not-object": Rule("error", "write arguments as an object: TRL's templates print a string quoted"),
     "bad-pair": Rule("error", "give the answer to prefer and the one that was rejected, one message each"),
     "input-ends-with-answer": Rule("error", "end the input with what is asked: the answer stands beside it"),
@@ -93,7 +96,9 @@ RULES = {
         "error", "put what the grader compares with beside the messages, such as reference_answer"
     ),
     "wrong-version": Rule("error", 'write "schemaVersion": "bedrock-conversation-2024"'),
-    "mixed-keys": Rule("error", "give the key to every row or to none: Amazon's validator refuses a mixture"),
+    "mixed-keys": Rule(
+        "error", "give the key to every row or to none: Amazon's validator refuses a mixture, and TRL falls over it"
+    ),
     "no-user": Rule("fine", "begin with what the user says"),
     "no-parameters": Rule("fine", 'declare "parameters": {"type": "object", "properties": {}} where there are none'),
     "bad-schema": Rule("warning", "write the parameters as JSON Schema: known types, each required name once"),
@@ -219,7 +224,7 @@ def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[
         yield None, "one-list", f"the file is one JSON list of {len(listed):,} rows"
     loads, ordinary, limit = orjson.loads, talk.ordinary, target.max_tokens or 1 << 62
     quick, answers, alike = talk.takes_ordinary(target), Answers(), Alike(target)
-    number = blank = unread = strays = 0
+    number = blank = unread = strays = quickly = 0
     for number, line in enumerate(file if listed is None else listed, 1):
         try:
             row = loads(line)
@@ -232,6 +237,7 @@ def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[
         # A token is at least a byte, and the brackets around a message outweigh the 3 tokens that it costs.
         if quick and len(line) <= limit and ordinary(row):
             answers.see(number, row["messages"][-1]["content"])
+            quickly += 1
             continue
         strays += not (row.keys() if isinstance(row, dict) else set()) >= SHAPES[target.shape].KEYS
         alike.see(row)
@@ -240,7 +246,7 @@ def _problems(file: BinaryIO, size: int, target: Target, side: str) -> Iterator[
     if 0 < strays < number - unread:
         yield None, "mixed-shapes", f"{strays:,} of {number - unread:,} rows are not {SHAPES[target.shape].NAME}"
     yield from answers.problems()
-    for rule, says in (*alike.problems(), *_whole(number - blank, size, target, side)):
+    for rule, says in (*alike.problems(quickly), *_whole(number - blank, size, target, side)):
         yield None, rule, says
 
 
@@ -275,11 +281,12 @@ class Alike:
             self.rows += 1
             self.having.update(self.keys & has(row))
 
-    def problems(self) -> Iterator[Said]:
-        """Say what some rows have and others lack."""
+    def problems(self, unseen: int) -> Iterator[Said]:
+        """Say what some rows have and others lack, as do those that were not looked at because they are ordinary."""
+        every = self.rows + unseen
         for key, rows in sorted(self.having.items()):
-            if rows < self.rows:
-                yield "mixed-keys", f"{rows:,} of {self.rows:,} rows have {key}, the others have none"
+            if rows < every:
+                yield "mixed-keys", f"{rows:,} of {every:,} rows have {key}, the others have none"
 
 
 def has(row: dict[str, Any]) -> set[str]:

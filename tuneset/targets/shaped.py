@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tuneset.shapes import SHAPES
-from tuneset.shapes.row import dumps, opened
+from tuneset.shapes.row import FOR_TEMPLATE, dumps, opened
 from tuneset.targets.lines import inside, lines
 from tuneset.targets.mend import Fitted, fitted, unlearned
 from tuneset.targets.rules import has
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tuneset.targets.table import Target
 
 _TEXT, _ANSWER = "\ue000text\ue001", "\ue000answer\ue001"  # letters for private use, which stand for what a row holds
-_FOR_TEMPLATE = "chat_template_kwargs"  # what TRL hands to the chat template, row by row
 
 SAID = pl.Schema({"row": pl.Int64, "rule": pl.String, "says": pl.String})
 
@@ -64,17 +63,21 @@ def written(examples: pl.DataFrame, target: Target, system: str | None = None) -
         alone += [(number, *each) for each in fit.said]
     said.append(pl.DataFrame(alone, schema=SAID, orient="row"))
     put = by_pattern.clone().scatter(numbers, pl.Series(single, dtype=pl.String))
+    put, filled = _filled(put, target)
     put, apart = _alike(put, target)
-    told = pl.concat([each.join(apart, on="row", how="anti") for each in said])  # of a row that is out, why is enough
+    told = pl.concat(
+        [each.join(apart, on="row", how="anti") for each in [*said, filled]]
+    )  # of a row that is out, why is enough
     return Written(put, pl.concat([told, apart]).sort("row", maintain_order=True))
 
 
 def _alike(put: pl.Series, target: Target) -> tuple[pl.Series, pl.DataFrame]:
     """Leave out the fewer rows of two kinds that a target does not take together, such as rows with calls and rows without."""
-    lines = enumerate(put.to_list()) if target.alike else ()
+    wanted = [kind for kind in target.alike if kind not in target.empty]
+    lines = enumerate(put.to_list()) if wanted else ()
     held = {number: has(json.loads(line)) for number, line in lines if line is not None}
     apart: list[tuple[int, str, str]] = []
-    for kind in target.alike:
+    for kind in wanted:
         having = {number for number, kinds in held.items() if kind in kinds}
         if not 0 < len(having) < len(held):
             continue
@@ -85,6 +88,21 @@ def _alike(put: pl.Series, target: Target) -> tuple[pl.Series, pl.DataFrame]:
         held = {number: kinds for number, kinds in held.items() if number not in fewer}
     gone = [number for number, _, _ in apart]
     return put.clone().scatter(gone, None) if gone else put, pl.DataFrame(apart, schema=SAID, orient="row")
+
+
+def _filled(put: pl.Series, target: Target) -> tuple[pl.Series, pl.DataFrame]:
+    """Give rows an empty object for what others have, where a target takes it from all or from none."""
+    said: list[tuple[int, str, str]] = []
+    for key in target.empty:
+        mark = f'"{key}": '
+        # a tool may have a parameter of this name: only rows with the letters are parsed
+        named = {n for n in put.str.contains(mark, literal=True).arg_true().to_list() if key in json.loads(put[n])}
+        lacking = [n for n in put.is_not_null().arg_true().to_list() if n not in named] if named else []
+        put = put.clone().scatter(
+            lacking, pl.Series([f"{put[n][:-1]}, {mark}{{}}}}" for n in lacking], dtype=pl.String)
+        )
+        said += [(n, "mixed-keys", f"an empty {key} is written, since other rows have one") for n in lacking]
+    return put, pl.DataFrame(said, schema=SAID, orient="row")
 
 
 def _without_system(target: Target, canonical: pl.Series) -> Target:
@@ -145,8 +163,8 @@ def _row(line: str, target: Target, labels: str | None, extra: str | None) -> Ro
     """Open a line of chat, with what only some targets take: a rejected answer, what a grader or a template reads."""
     row: Row = json.loads(line)
     held = json.loads(extra) if extra else {}
-    if held.get(_FOR_TEMPLATE):  # where the target has no place for it, that is said
-        row[_FOR_TEMPLATE] = opened(held[_FOR_TEMPLATE])
+    if held.get(FOR_TEMPLATE):  # where the target has no place for it, that is said
+        row[FOR_TEMPLATE] = opened(held[FOR_TEMPLATE])
     if held.get("rejected"):  # the same
         row["rejected"] = opened(held["rejected"])
     if "fields" in target.keys:

@@ -46,6 +46,7 @@ class Target:
     lists: bool = False  # whether a .json file that is one list of rows is read, too
     reserved: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()  # keys that every row has, or none
+    empty: tuple[str, ...] = ()  # those of them that a row without any is given, empty
     beside: tuple[str, ...] = ()  # keys that only this shape has
     files: tuple[str, ...] = ()  # what is written beside the rows
     min_rows: int = 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tuneset.shapes.row import KEYS, calls, kind, listed, name_of, short
+from tuneset.shapes.row import FOR_TEMPLATE, KEYS, calls, kind, listed, name_of, short
 from tuneset.targets import declared, images
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def problems(row: Row, target: Target) -> Iterator[Said]:
     [('empty-messages', 'the list of messages is empty')]
     """
     messages = row["messages"]
-    if unknown := row.keys() - {"messages", *target.keys}:
-        what = "has" if unknown <= set(KEYS) and target.shape != "chat" else "beside the messages there is"
-        yield "unknown-key", f"{'the row ' if what == 'has' else ''}{what} {listed(unknown)}"
+    yield from _beside(row, target)
     if not messages:
         yield "empty-messages", "the list of messages is empty"
     for place, message in enumerate(messages, 1):
@@ -78,6 +76,14 @@ def problems(row: Row, target: Target) -> Iterator[Said]:
         yield "bad-pair", "there is no answer that was rejected"
     elif "rejected" in target.keys and row["rejected"] == messages[-1:]:
         yield "bad-pair", "the answer to prefer and the one that was rejected are the same"
+
+
+def _beside(row: Row, target: Target) -> Iterator[Said]:
+    if unknown := row.keys() - {"messages", *target.keys}:
+        what = "has" if unknown <= set(KEYS) and target.shape != "chat" else "beside the messages there is"
+        yield "unknown-key", f"{'the row ' if what == 'has' else ''}{what} {listed(unknown)}"
+    if FOR_TEMPLATE in target.keys and not isinstance(row.get(FOR_TEMPLATE, {}), dict):
+        yield "settings-not-object", f"{FOR_TEMPLATE} is {kind(row[FOR_TEMPLATE])}, not an object"
 
 
 def _message(where: str, message: Message, target: Target) -> Iterator[Said]:
