@@ -49,7 +49,10 @@ def url(data, kind="image/png"):
 
 
 def row(*urls, **of_message):
-    parts = [{"type": "image_url", "image_url": {"url": each}} for each in urls]
+    parts = [
+        {"type": "image_url", "image_url": {"url": each} | ({"bucketOwner": "1"} if "s3:" in each else {})}
+        for each in urls
+    ]
     asked = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, *parts]} | of_message
     return {"messages": [asked, {"role": "assistant", "content": "A cat."}]}
 

@@ -231,6 +231,8 @@ SPEAKS = {
     "system-not-first": [talk(ASK, {"role": "system", "content": "s"}, SAY)],
     "assistant-first": [talk(SAY, ASK, SAY)],
     "same-role-twice": [talk(ASK, ASK, SAY), talk(ASK, SAY, SAY)],
+    "name-not-text": [talk(ASK | {"name": name}, SAY) for name in (1, None, ["ann"])],
+    "function-name-not-taken": [talk(ASK, call(function={"name": "no.dots", "arguments": "{}"}), tools=[{"type": "function", "function": {"name": "no.dots", "parameters": {}}}])],
     "weight-not-0-or-1": [talk(ASK, SAY | {"weight": weight}) for weight in (2, 0.5, 1.0, True, None, "1")],
     "weight-not-on-assistant": [talk(ASK | {"weight": 0}, SAY)],
     "all-weights-zero": [talk(ASK, SAY | {"weight": 0}), talk(*[ASK, SAY | {"weight": 0}] * 2)],
@@ -269,11 +271,38 @@ def shown(url):
 IMAGE = shown("https://a.b/c.png")
 VERSION = {"schemaVersion": "bedrock-conversation-2024"}
 WORDS = [{"role": "user", "content": [{"text": "q"}]}, {"role": "assistant", "content": [{"text": "a"}]}]
+NOVA_CALL = VERSION | {
+    "messages": [
+        WORDS[0],
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "look", "input": {}}}]},
+        {"role": "user", "content": [{"toolResult": {"toolUseId": "1", "content": [{"text": "found"}]}}]},
+        WORDS[1],
+    ]
+}
+NOVA_TOOLS = {
+    "toolConfig": {
+        "tools": [{"toolSpec": {"name": "look", "description": "d", "inputSchema": {"json": {"type": "object"}}}}]
+    }
+}
 # Rules that only some targets have: the target, the rule, and a line on which it speaks.
 ELSEWHERE = [
     ("trl", "arguments-not-object", {"messages": [ASK, call()], "tools": [TOOL]}),
     ("trl", "settings-not-object", {"messages": [ASK, SAY], "chat_template_kwargs": None}),
     ("trl-preference", "settings-not-object", {"prompt": "q", "chosen": "a", "rejected": "b", "chat_template_kwargs": "{}"}),
+    ("trl", "content-in-parts", {"messages": [ASK | {"content": [{"type": "text", "text": "q"}]}, SAY]}),
+    ("openai", "name-not-text", {"messages": [{"role": "function", "content": "q"}, SAY]}),
+    ("openai-rft", "role-by-another-name", {"messages": [{"role": "system", "content": "s"}, ASK], "answer": "a"}),
+    ("llama-factory", "role-by-another-name", {"conversations": [{"from": "user", "value": "q"}, {"from": "gpt", "value": "a"}]}),
+    ("alpaca", "no-input", {"instruction": "q", "output": "a"}),
+    ("mistral", "unknown-key", {"messages": [ASK | {"name": "ann"}, SAY]}),
+    ("bedrock-nova", "no-description", NOVA_CALL | {"toolConfig": {"tools": [{"toolSpec": {"name": "look", "inputSchema": {"json": {"type": "object"}}}}]}}),
+    ("bedrock-nova", "no-type", NOVA_CALL | {"toolConfig": {"tools": [{"toolSpec": {"name": "look", "description": "d", "inputSchema": {"json": {}}}}]}}),
+    ("bedrock-nova", "call-id-twice", NOVA_CALL | {"messages": [*NOVA_CALL["messages"], *NOVA_CALL["messages"]], **NOVA_TOOLS}),
+    ("bedrock-nova", "bad-tool-call", NOVA_CALL | {"messages": [{"role": "user", "content": [{"toolUse": {"toolUseId": "1", "name": "look", "input": {}}}, {"text": "q"}]}, WORDS[1]], **NOVA_TOOLS}),
+    ("bedrock-nova", "image-without-owner", VERSION | {"messages": [{"role": "user", "content": [{"text": "q"}, {"image": {"format": "png", "source": {"s3Location": {"uri": "s3://a/b.png"}}}}]}, WORDS[1]]}),
+    ("gemini", "unknown-key", {"contents": [{"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}, "why": 1}}]}], "tools": [{"functionDeclarations": [{"name": "look", "parameters": {"type": "OBJECT"}}]}]}),
+    ("gemini", "bad-tools", {"contents": [{"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": [{"text": "a"}]}], "tools": [{"functionDeclarations": [{"name": "look", "parameters": {"const": 1}}]}]}),
+    ("anthropic", "content-not-text", {"messages": [{"role": "user", "content": [{"type": "image", "source": {"url": "https://a.b/c.png"}}]}, SAY]}),
     ("openai-dpo", "bad-pair", {"input": {"messages": [ASK]}, "preferred_output": [SAY]}),
     ("openai-dpo", "bad-pair", {"input": {"messages": [ASK]}, **PAIR, "preferred_output": [SAY, SAY]}),
     ("openai-dpo", "input-ends-with-answer", {"input": {"messages": [ASK, SAY]}, **PAIR}),

@@ -30,6 +30,8 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     for key in _TEXTS:
         if key in raw and not isinstance(raw[key], str):
             yield "content-not-text", f"{key} is {one.kind(raw[key])}, not a text"
+    if "output" in raw and "input" not in raw:
+        yield "no-input", "there is no input"
     past = raw.get("history", [])
     if not isinstance(past, list) or not all(isinstance(pair, list) and _is_pair(pair) for pair in past):
         yield "content-not-text", "history is not a list of pairs of texts"

@@ -71,10 +71,17 @@ def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
         needed = _NEEDED.get(str(block.get("type"))) if isinstance(block, dict) else None
         if needed is None or not all(isinstance(block.get(key), kind) for key, kind in needed.items()):
             yield "content-not-text", f"{where} has a block that is {one.short(block) if block else 'empty'}"
+        elif block["type"] == "image" and not _is_source(block["source"]):
+            yield "content-not-text", f"{where} has an image whose source is neither base64 with a media_type nor a url"
         elif block["type"] == "tool_result" and not _is_text(block.get("content", "")):
             yield "content-not-text", f"{where} has a tool_result whose content is not text"
     if unknown := turn.keys() - {"role", "content"}:
         yield "unknown-key", f"{where} has {one.listed(unknown)}"
+
+
+def _is_source(source: dict[str, Any]) -> bool:
+    wanted = {"base64": ("media_type", "data"), "url": ("url",)}.get(str(source.get("type")), ())
+    return bool(wanted) and all(isinstance(source.get(key), str) for key in wanted)
 
 
 def _is_text(content: Any) -> bool:
@@ -138,7 +145,8 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
     return said | {"input_schema": function.get("parameters") or {"type": "object", "properties": {}}}
 
 
-def _image(url: str) -> blocks.Block:
+def _image(image: dict[str, Any]) -> blocks.Block:
+    url = image["url"]
     if data := _DATA.fullmatch(url):
         return {"type": "image", "source": {"type": "base64", "media_type": data[1], "data": data[2]}}
     return {"type": "image", "source": {"type": "url", "url": url}}

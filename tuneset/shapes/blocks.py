@@ -21,7 +21,7 @@ class Writing(NamedTuple):
     """How one shape writes each kind of block."""
 
     text: Callable[[str], Block]
-    image: Callable[[str], Block]
+    image: Callable[[dict[str, Any]], Block]  # what stands under image_url
     call: Callable[[str, str, Any], Block]  # id, name, arguments
     reply: Callable[[str, str], Block]  # id, content
 
@@ -57,8 +57,7 @@ def _content(content: Any, how: Writing) -> list[Block]:
     if isinstance(content, str):
         return [how.text(content)] if content else []
     return [
-        how.text(part["text"]) if part["type"] == "text" else how.image(part["image_url"]["url"])
-        for part in content or []
+        how.text(part["text"]) if part["type"] == "text" else how.image(part["image_url"]) for part in content or []
     ]
 
 

@@ -9,7 +9,7 @@ from tuneset.shapes import blocks
 from tuneset.shapes import row as one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tuneset.targets.table import Target
 
@@ -25,6 +25,7 @@ FORMS = {
 }
 VERSION = "bedrock-conversation-2024"
 _KINDS = {"text": str, "image": dict, "toolUse": dict, "toolResult": dict, "reasoningContent": dict}
+_FORMATS = ("png", "jpeg", "gif", "webp")
 _DATA = re.compile(r"data:image/([a-z]+);base64,(.*)", re.DOTALL)
 
 
@@ -63,12 +64,59 @@ def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
         known = [key for key, kind in _KINDS.items() if isinstance(block, dict) and isinstance(block.get(key), kind)]
         if len(known) != 1 or len(block) != 1:
             yield "content-not-text", f"{where} has a block that is {one.short(block) if block else 'empty'}"
-        elif known == ["toolUse"] and not {"toolUseId", "name", "input"} <= block["toolUse"].keys():
-            yield "bad-tool-call", f"{where} has a toolUse without toolUseId, name or input"
-        elif known == ["toolResult"] and not isinstance(block["toolResult"].get("toolUseId"), str):
-            yield "bad-tool-call", f"{where} has a toolResult without toolUseId"
+        elif wrong := _WRONG.get(known[0], lambda _: None)(block[known[0]]):
+            yield "bad-tool-call" if known[0].startswith("tool") else "content-not-text", f"{where} has {wrong}"
+        elif turn.get("role") != _SPEAKERS.get(known[0], turn.get("role")):
+            yield "bad-tool-call", f"{where} has a {known[0]}, which only the {_SPEAKERS[known[0]]} may have"
     if unknown := turn.keys() - {"role", "content"}:
         yield "unknown-key", f"{where} has {one.listed(unknown)}"
+
+
+def _used(use: dict[str, Any]) -> str | None:
+    named = all(isinstance(use.get(key), str) and use[key].strip() for key in ("toolUseId", "name"))
+    return None if named and isinstance(use.get("input"), dict) else "a toolUse without toolUseId, name or input"
+
+
+def _resulted(result: dict[str, Any]) -> str | None:
+    made, content = result.get("toolUseId"), result.get("content")
+    if not isinstance(made, str) or not made.strip():
+        return "a toolResult without toolUseId"
+    if not isinstance(content, list) or not content or not all(map(_is_result, content)):
+        return 'a toolResult whose content is not a list of {"text": ...} or {"json": {...}}'
+    return None
+
+
+def _is_result(part: Any) -> bool:
+    held = {key: part[key] for key in ("text", "json") if part.get(key) is not None} if isinstance(part, dict) else {}
+    return len(held) == 1 and (isinstance(held.get("text"), str) or isinstance(held.get("json"), dict))
+
+
+def _shown(image: dict[str, Any]) -> str | None:
+    source = image.get("source")
+    source = source if isinstance(source, dict) else {}
+    place = source.get("s3Location")
+    there = (
+        isinstance(place, dict) and isinstance(place.get("uri"), str) and isinstance(place.get("bucketOwner", ""), str)
+    )
+    if str(image.get("format")).lower() not in _FORMATS:
+        return f"an image whose format is none of {', '.join(_FORMATS)}"
+    return (
+        None if there or isinstance(source.get("bytes"), str) else "an image without bytes, or the uri of an s3Location"
+    )
+
+
+def _thought(reasoning: dict[str, Any]) -> str | None:
+    text = reasoning.get("reasoningText")
+    return None if isinstance(text, dict) and isinstance(text.get("text"), str) else "a reasoningContent without text"
+
+
+_WRONG: dict[str, Callable[[Any], str | None]] = {
+    "toolUse": _used,
+    "toolResult": _resulted,
+    "image": _shown,
+    "reasoningContent": _thought,
+}
+_SPEAKERS = {"toolUse": "assistant", "toolResult": "user", "reasoningContent": "assistant"}
 
 
 def _is_system(system: Any) -> bool:
@@ -100,7 +148,7 @@ def _parts(turn: dict[str, Any]) -> blocks.Parts:
         elif "text" in block:
             parts.said.append({"type": "text", "text": block["text"]})
         elif "image" in block:
-            parts.said.append({"type": "image_url", "image_url": {"url": _url(block["image"])}})
+            parts.said.append({"type": "image_url", "image_url": _image_url(block["image"])})
     return parts
 
 
@@ -108,11 +156,20 @@ def _result(part: Any) -> str:
     return str(part["text"]) if isinstance(part, dict) and "text" in part else one.closed(part)
 
 
-def _url(image: dict[str, Any]) -> str:
-    source = image.get("source") or {}
+def _image_url(image: dict[str, Any]) -> dict[str, str]:
+    """Write an image as chat has it, with what only a place in S3 has: whose it is, and of which kind where its name does not say."""
+    source, kind = image["source"], image["format"].lower()
     if "bytes" in source:
-        return f"data:image/{image.get('format')};base64,{source['bytes']}"
-    return str((source.get("s3Location") or {}).get("uri"))
+        return {"url": f"data:image/{kind};base64,{source['bytes']}"}
+    place = source["s3Location"]
+    owner = {"bucketOwner": place["bucketOwner"]} if place.get("bucketOwner") else {}
+    return {"url": place["uri"]} | owner | ({} if _kind(place["uri"]) == kind else {"format": kind})
+
+
+def _kind(uri: str) -> str:
+    """Tell the kind of an image by its name; nearly all that has no ending of its own is a photograph."""
+    ending = uri.rpartition(".")[2].lower()
+    return ending if ending in _FORMATS else "jpeg"
 
 
 def write(row: one.Row, target: Target) -> one.Row:
@@ -143,17 +200,18 @@ def _declared(config: Any) -> list[dict[str, Any]] | None:
         return None
     return [
         {key: value for key, value in spec.items() if key in ("name", "description")}
-        | {"parameters": (spec.get("inputSchema") or {}).get("json")}
+        | {"parameters": schema.get("json") if isinstance(schema := spec.get("inputSchema"), dict) else None}
         for spec in specs
         if spec
     ]
 
 
-def _image(url: str) -> blocks.Block:
-    if data := _DATA.fullmatch(url):
+def _image(image: dict[str, Any]) -> blocks.Block:
+    if data := _DATA.fullmatch(image["url"]):
         return {"image": {"format": data[1], "source": {"bytes": data[2]}}}
-    kind = url.rpartition(".")[2].lower().replace("jpg", "jpeg")
-    return {"image": {"format": kind, "source": {"s3Location": {"uri": url}}}}
+    owner = {"bucketOwner": image["bucketOwner"]} if image.get("bucketOwner") else {}
+    place = {"uri": image["url"]} | owner
+    return {"image": {"format": image.get("format") or _kind(image["url"]), "source": {"s3Location": place}}}
 
 
 _HOW = blocks.Writing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tuneset.shapes import gemini_tools
 from tuneset.shapes import row as one
 
 if TYPE_CHECKING:
@@ -25,7 +26,13 @@ FORMS = {
 }
 _ROLES = {"user": "user", "model": "assistant"}
 _PARTS = {"text": str, "functionCall": dict, "functionResponse": dict, "fileData": dict, "inlineData": dict}
-_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
+# What may stand in such a part, by google-genai 3.4.0, which refuses any other key.
+_INSIDE: dict[str, dict[str, type]] = {
+    "functionCall": {"name": str, "args": dict, "id": str},
+    "functionResponse": {"name": str, "response": dict, "id": str},
+    "fileData": {"fileUri": str, "mimeType": str, "displayName": str},
+    "inlineData": {"data": str, "mimeType": str, "displayName": str},
+}
 _DATA = re.compile(r"data:([\w.+/-]+);base64,(.*)", re.DOTALL)
 _KINDS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 
@@ -40,7 +47,7 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
     yield from one.turns(raw, "contents", _ROLES, _said)
     if "systemInstruction" in raw and not _is_texts(raw["systemInstruction"]):
         yield "content-not-text", "systemInstruction is not an object with parts of text"
-    if raw.get("tools") is not None and _declared(raw["tools"]) is None:
+    if raw.get("tools") is not None and gemini_tools.declared(raw["tools"]) is None:
         yield "bad-tools", "tools is not a list of functionDeclarations, each with a name"
     if unknown := raw.keys() - {"contents", "systemInstruction", "tools"}:
         yield "unknown-key", f"beside the contents there is {one.listed(unknown)}"
@@ -58,10 +65,21 @@ def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
             yield "content-not-text", f"{where} has a part that is {one.short(part) if part else 'empty'}"
         elif unknown := part.keys() - {known[0], "thought", "thoughtSignature"}:
             yield "unknown-key", f"{where} has a part with {one.listed(unknown)}"
-        elif known[0].startswith("function") and not isinstance(part[known[0]].get("name"), str):
-            yield "bad-tool-call", f"{where} has a {known[0]} without a name"
+        elif known[0] != "text":
+            yield from _inside(f"{where} has a {known[0]}", known[0], part[known[0]])
     if unknown := turn.keys() - {"role", "parts"}:
         yield "unknown-key", f"{where} has {one.listed(unknown)}"
+
+
+def _inside(where: str, name: str, held: dict[str, Any]) -> Iterator[one.Said]:
+    """Look at what a part holds, beside text."""
+    if name.startswith("function") and not isinstance(held.get("name"), str):
+        yield "bad-tool-call", f"{where} without a name"
+    kinds = _INSIDE[name]
+    if wrong := [key for key in kinds if held.get(key) is not None and not isinstance(held[key], kinds[key])]:
+        yield "content-not-text", f"{where} whose {wrong[0]} is {one.kind(held[wrong[0]])}"
+    if unknown := held.keys() - kinds:
+        yield "unknown-key", f"{where} with {one.listed(unknown)}"
 
 
 def read(raw: one.Row, target: Target) -> one.Row:
@@ -86,8 +104,7 @@ def read(raw: one.Row, target: Target) -> one.Row:
             messages.append({"role": "assistant", "content": _content(said), "tool_calls": calls})
         elif said:
             messages.append({"role": _ROLES[turn["role"]], "content": _content(said)})
-    tools = _declared(raw["tools"]) if raw.get("tools") else None
-    return {"messages": messages} | one.functions([_lowered(each) for each in tools or []])
+    return {"messages": messages} | gemini_tools.read(gemini_tools.declared(raw.get("tools") or []) or [])
 
 
 def write(row: one.Row, target: Target) -> one.Row:
@@ -112,51 +129,20 @@ def write(row: one.Row, target: Target) -> one.Row:
             names |= {call["id"]: call["function"]["name"] for call in made}
             parts = _parts(message.get("content")) + [_made(call) for call in made]
             turns.append({"role": "user" if message["role"] == "user" else "model", "parts": parts})
-    tools = [
-        {key: each for key, each in tool["function"].items() if key != "strict"} for tool in row.get("tools") or []
-    ]
     return (
         ({"systemInstruction": system} if system else {})
         | {"contents": turns}
-        | ({"tools": [{"functionDeclarations": tools}]} if tools else {})
+        | ({"tools": gemini_tools.write(row["tools"])} if row.get("tools") else {})
     )
 
 
 def _is_texts(value: Any) -> bool:
     parts = value.get("parts") if isinstance(value, dict) and value.keys() <= {"role", "parts"} else None
-    return isinstance(parts, list) and all(
-        isinstance(p, dict) and p.keys() == {"text"} and isinstance(p["text"], str) for p in parts
+    return (
+        isinstance(parts, list)
+        and isinstance(value.get("role") or "", str)
+        and all(isinstance(p, dict) and p.keys() == {"text"} and isinstance(p["text"], str) for p in parts)
     )
-
-
-def _declared(tools: Any) -> list[dict[str, Any]] | None:
-    if not isinstance(tools, list) or not all(isinstance(group, dict) for group in tools):
-        return None
-    groups = [group.get("functionDeclarations") for group in tools]
-    if not all(isinstance(group, list) for group in groups):
-        return None
-    declared = [each for group in groups for each in group]
-    return declared if all(map(_is_declared, declared)) else None
-
-
-def _is_declared(function: Any) -> bool:
-    known = {"name", "description", "parameters", "parametersJsonSchema", "response", "responseJsonSchema", "behavior"}
-    named = isinstance(function, dict) and isinstance(function.get("name"), str) and function.keys() <= known
-    return named and isinstance(function.get("parameters", {}), dict)
-
-
-def _lowered(value: Any, depth: int = 100) -> Any:
-    """Write the names of types as JSON Schema does: Gemini has them in capitals."""
-    if isinstance(value, list) and depth:
-        return [_lowered(each, depth - 1) for each in value]
-    if not isinstance(value, dict) or not depth:
-        return value
-    return {
-        key: each.lower()
-        if key == "type" and isinstance(each, str) and each.lower() in _TYPES
-        else _lowered(each, depth - 1)
-        for key, each in value.items()
-    }
 
 
 def _call(call: dict[str, Any], number: int) -> dict[str, Any]:

@@ -35,6 +35,9 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
         yield "input-ends-with-answer", "the last message is the assistant's: nothing is left for the model to say"
     elif raw.keys() <= {"messages", *one.OFFERED}:
         yield "nothing-to-grade", "beside the messages there is nothing that a grader could read"
+    for place, message in enumerate(messages, 1):
+        if isinstance(message, dict) and message.get("role") == "system":
+            yield "role-by-another-name", f"message {place} is of the system, which is the developer there"
     del target
 
 

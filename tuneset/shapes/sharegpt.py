@@ -45,6 +45,8 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
             continue
         if turn.get("from") not in (*ROLES, *RESULTS, CALL):
             yield "unknown-role", f"message {place} is from {one.short(turn.get('from'))}"
+        elif target.speakers and turn["from"] not in target.speakers:
+            yield "role-by-another-name", f"message {place} is from {turn['from']}"
         if not isinstance(turn.get("value"), str):
             rule = "content-not-text" if turn.get("value") is not None else "missing-content"
             yield rule, f"message {place} has {one.kind(turn.get('value'))} for value"

@@ -98,11 +98,18 @@ def _mended(line: bytes, wanted: Target) -> tuple[str | None, list[tuple[str, st
         raw = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return None, [("not-json", f"{error.msg}, at character {error.pos + 1} of the line")]
+    written, more = _fitted(raw, wanted)
+    return (text.strip() if written == dumps(raw) and not more else written), [*said, *more]
+
+
+def _fitted(raw: Any, wanted: Target) -> tuple[str | None, list[tuple[str, str]]]:
+    """Write a row of any shape as the target takes it, None where it cannot be, and say what was done or why not."""
     name = wanted.shape if isinstance(raw, dict) and raw.keys() >= SHAPES[wanted.shape].KEYS else told(raw)
     if name is None:
         return None, [("no-messages", "this is no row of a known shape")]
+    said: list[tuple[str, str]] = []
     if name != wanted.shape:
-        said.append(("no-messages", f"read as {SHAPES[name].NAME}"))
+        said = [("no-messages", f"read as {SHAPES[name].NAME}")]
     shape, reader = SHAPES[name], wanted if name == wanted.shape else TARGETS[USUAL.get(name, "chat")]
     wrong = [each for each in shape.problems(raw, reader) if each[0] in UNREADABLE]
     if wrong:
@@ -112,5 +119,14 @@ def _mended(line: bytes, wanted: Target) -> tuple[str | None, list[tuple[str, st
     if fit.row is None:
         return None, list(fit.said)
     written = SHAPES[wanted.shape].write(fit.row, wanted)
-    unsaid = unlearned(row, fit.row, wanted) if name != wanted.shape else ()
-    return (text.strip() if written == raw and not fit.said else dumps(written)), [*said, *fit.said, *unsaid]
+    done = [*said, *fit.said, *(unlearned(row, fit.row, wanted) if name != wanted.shape else ())]
+    return dumps(written), [*done, *_written_anew(raw, written, wanted, {rule for rule, _ in done})]
+
+
+def _written_anew(raw: Any, written: Any, wanted: Target, told: set[str]) -> list[tuple[str, str]]:
+    """Say what was wrong with a row only in how it was written, and no longer is."""
+    if written == raw or "no-messages" in told:
+        return []
+    before, after = (dict(rules.problems(row, wanted)) for row in (raw, written))
+    gone = before.keys() - after.keys() - told
+    return [(rule, f"put right: {says}") for rule, says in before.items() if rule in gone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tuneset.shapes.row import Row, Said
 
+FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI, Anthropic, Mistral and Amazon ask for
 FUNCTION_KEYS = {"name", "description", "parameters", "strict"}
 MOST = 3  # problems that are said of one call
 CACHED = 16_384  # bytes of a declaration; 1,024 of them are 16 MB at most
@@ -29,7 +31,7 @@ def problems(row: Row, messages: list[Any]) -> Iterator[Said]:
     and bounds of numbers are not looked at, nothing is fetched, and an answer of weight 0 may break its tools. Two calls
     take 30 us, a quarter of what such a row takes.
 
-    >>> tool = {"name": "find", "parameters": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}}
+    >>> tool = {"name": "find", "description": "Finds.", "parameters": {"type": "object", "required": ["id"]}}
     >>> call = {"id": "1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
     >>> row = {"tools": [{"type": "function", "function": tool}]}
     >>> list(problems(row, [{"role": "assistant", "tool_calls": [call]}]))
@@ -81,6 +83,12 @@ def _declaration(tool: Row) -> Iterator[Said]:
         yield "bad-tools", f'the tool {name} has no "type": "function", or a description that is no text'
     if unknown := (tool.keys() - {"type", "function"}) | (function.keys() - FUNCTION_KEYS):
         yield "unknown-key", f"the tool {name} has {listed(unknown)}"
+    if not FUNCTION_NAME.fullmatch(function["name"]):
+        yield "function-name-not-taken", f"a tool has the name {name}"
+    if not str(function.get("description") or "").strip():
+        yield "no-description", f"the tool {name} has no description"
+    if isinstance(function.get("parameters"), dict) and "type" not in function["parameters"]:
+        yield "no-type", f"the parameters of {name} have no type"
     if "parameters" not in function:
         yield "no-parameters", f"the tool {name} has no parameters"
     elif not isinstance(function["parameters"], dict):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,19}):", re.IGNORECASE)
 _DATA = re.compile(r"data:([^;,]{0,99})((?:;[^;,]{0,99}){0,9}),", re.IGNORECASE)
+_IN_S3 = re.compile(r"s3://[\w\-/.]+")  # as Amazon's validator for Nova has it
 HEAD = 262_144  # letters of base64 in which a JPEG has said its size: what stands before is a profile and a preview
 # OpenAI's tiles, of the models that learn from images: gpt-4o and gpt-4.1.
 BASE, PER_TILE, TILE, LONG, SHORT = 85, 170, 512, 2048, 768
@@ -28,13 +29,14 @@ class Shown(NamedTuple):
     message: int  # from 1
     role: Any
     url: str
+    owner: str | None  # of the bucket in which it stands, where that is said
 
 
 def shown(messages: list[Any]) -> list[Shown]:
     """List the images that a conversation shows."""
     contents = [(place, each, each.get("content")) for place, each in enumerate(messages, 1) if isinstance(each, dict)]
     return [
-        Shown(place, message.get("role"), image["url"])
+        Shown(place, message.get("role"), image["url"], image.get("bucketOwner"))
         for place, message, content in contents
         if isinstance(content, list)
         for part in content
@@ -67,14 +69,15 @@ def problems(messages: list[Any], target: Target) -> Iterator[Said]:
         elif image.role != "user":
             yield "image-not-by-user", f"{where} ({short(image.role)}) shows an image"
         else:
-            yield from _problems(where, image.url, target)
+            yield from _problems(where, image, target)
             if messages[image.message - 1].get("weight"):
                 yield "image-with-weight", f"{where} shows an image and has a weight"
     if target.images and target.max_images and len(found) > target.max_images:
         yield "too-many-images", f"{len(found)} images, and {target.max_images} are taken"
 
 
-def _problems(where: str, url: str, target: Target) -> Iterator[Said]:
+def _problems(where: str, image: Shown, target: Target) -> Iterator[Said]:
+    url = image.url
     begins = _URL.match(url)
     scheme = begins[1].lower() if begins else None
     if target.image_urls and scheme not in target.image_urls:
@@ -82,6 +85,14 @@ def _problems(where: str, url: str, target: Target) -> Iterator[Said]:
         yield "image-not-reachable", f"{where} shows an image {how}; taken are {', '.join(target.image_urls)}"
     elif scheme == "data":
         yield from _inside(where, url, target)
+    elif scheme == "s3":
+        if "s3" in target.image_urls and not _IN_S3.fullmatch(url):
+            yield (
+                "image-not-reachable",
+                f"{where} shows an image by a name with more than letters, digits, _, -, / and .",
+            )
+        if not image.owner:
+            yield "image-without-owner", f"{where} shows an image in a bucket whose owner is not named"
 
 
 def _inside(where: str, url: str, target: Target) -> Iterator[Said]:

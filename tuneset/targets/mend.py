@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from tuneset.shapes.row import FOR_TEMPLATE, calls, dumps, opened
+from tuneset.shapes.row import FOR_TEMPLATE, calls, dumps, numbered, opened, words
 from tuneset.targets import declared, talk
 from tuneset.targets.rules import severity
 
@@ -60,7 +61,8 @@ def fitted(row: Row, target: Target) -> Fitted:
         if not found:
             return Fitted(row, tuple(done))
         # what can be mended goes first: with a speaker's right name an answer may well be there
-        rule, words = next((each for each in found if each[0] in MENDS), found[0])
+        lost = next((each for each in found if each[0] == "message-not-an-object"), None)
+        rule, words = lost or next((each for each in found if each[0] in MENDS), found[0])
         mend = MENDS.get(rule)
         changed = mend[0](row, target) if mend else None
         if mend is None or changed is None:
@@ -107,11 +109,14 @@ def _without_keys(row: Row, target: Target) -> Row | None:
     if "tools" in away and used:
         return None
     kept = {key: value for key, value in row.items() if key not in away}
-    allowed = {"role", "content", *target.message_keys}
     if "rejected" in kept:
-        kept["rejected"] = [{key: value for key, value in each.items() if key in allowed} for each in kept["rejected"]]
+        kept["rejected"] = [
+            {key: value for key, value in each.items() if key in talk.known(each.get("role"), target)}
+            for each in kept["rejected"]
+        ]
 
     def change(message: Message) -> Message | None:
+        allowed = talk.known(message.get("role"), target)
         if "tool_calls" in message.keys() - allowed:
             return None
         left = {key: value for key, value in message.items() if key in allowed}
@@ -159,8 +164,12 @@ def _current(row: Row, target: Target) -> Row:
 
 def _about_keys(row: Row, target: Target) -> str:
     away = sorted(row.keys() - {"messages", *target.keys})
-    allowed = {"role", "content", *target.message_keys}
-    inside = {key for message in row["messages"] if isinstance(message, dict) for key in message.keys() - allowed}
+    inside = {
+        key
+        for message in row["messages"]
+        if isinstance(message, dict)
+        for key in message.keys() - talk.known(message.get("role"), target)
+    }
     if inside == {"weight"} and not away:
         learned = "only the last" if target.shape == "prompt" else "every"
         return f"weights are left out: {learned} answer is trained on"
@@ -171,7 +180,9 @@ def _about_keys(row: Row, target: Target) -> str:
 def _with_roles(row: Row, target: Target) -> Row | None:
     def change(message: Message) -> Message | None:
         role = message.get("role")
-        new = role if role in target.roles else _ROLES.get(role) if isinstance(role, str) else None
+        if not isinstance(role, str):
+            return None
+        new = role if role in target.roles else _ROLES.get(role)
         return None if new is None and role != "system" else message | {"role": new or role}
 
     row = _current(row, target)
@@ -255,6 +266,29 @@ def _short_ids(row: Row, target: Target) -> Row | None:
             changed["tool_calls"] = [call | {"id": _short_id(call["id"])} for call in message["tool_calls"]]
         if isinstance(message.get("tool_call_id"), str):
             changed["tool_call_id"] = _short_id(message["tool_call_id"])
+        return changed
+
+    return _messages(row, change)
+
+
+def _single_ids(row: Row, target: Target) -> Row | None:
+    """Give a call whose id another one has a new id, and its answer the same."""
+    del target
+    used: set[str] = set()
+    now: dict[str, str] = {}
+
+    def own(made: str) -> str:
+        free = (numbered(number) for number in count(len(used) + 1))
+        now[made] = next(each for each in free if each not in used) if made in used else made
+        used.add(now[made])
+        return now[made]
+
+    def change(message: Message) -> Message | None:
+        changed = dict(message)
+        if calls(message):
+            changed["tool_calls"] = [call | {"id": own(call["id"])} for call in message["tool_calls"]]
+        if isinstance(message.get("tool_call_id"), str):
+            changed["tool_call_id"] = now.get(message["tool_call_id"], message["tool_call_id"])
         return changed
 
     return _messages(row, change)
@@ -353,6 +387,48 @@ def _settings_opened(row: Row, target: Target) -> Row | None:
     return rest | {FOR_TEMPLATE: value} if isinstance(value, dict) else rest if value is None else None
 
 
+def _named(row: Row, target: Target) -> Row | None:
+    """Leave out names that are no text."""
+    del target
+
+    def change(message: Message) -> Message:
+        good = isinstance(message.get("name", ""), str)
+        return message if good else {key: value for key, value in message.items() if key != "name"}
+
+    row = row | ({"rejected": [*map(change, row["rejected"])]} if row.get("rejected") else {})
+    return _messages(row, change)
+
+
+def _whole_texts(row: Row, target: Target) -> Row | None:
+    del target
+
+    def change(message: Message) -> Message:
+        text = words(message["content"]) if isinstance(message.get("content"), list) else None
+        return message if text is None else message | {"content": text}
+
+    row = row | ({"rejected": [*map(change, row["rejected"])]} if row.get("rejected") else {})
+    return _messages(row, change)
+
+
+def _described(row: Row, target: Target) -> Row | None:
+    del target
+
+    def change(function: Row) -> Row:
+        return function | ({} if str(function.get("description") or "").strip() else {"description": function["name"]})
+
+    return row | {"tools": [tool | {"function": change(tool["function"])} for tool in row["tools"]]}
+
+
+def _typed_parameters(row: Row, target: Target) -> Row | None:
+    del target
+
+    def change(function: Row) -> Row:
+        untyped = isinstance(function.get("parameters"), dict) and "type" not in function["parameters"]
+        return function | ({"parameters": {"type": "object"} | function["parameters"]} if untyped else {})
+
+    return row | {"tools": [tool | {"function": change(tool["function"])} for tool in row["tools"]]}
+
+
 def _with_parameters(row: Row, target: Target) -> Row | None:
     del target
     empty = {"parameters": {"type": "object", "properties": {}}}
@@ -378,6 +454,11 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "image-with-weight": (_answers_weighed, _words("weights on messages that are no answers are left out")),
     "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
     "settings-not-object": (_settings_opened, _words("what the chat template is given is an object, or left out")),
+    "content-in-parts": (_whole_texts, _words("texts in parts are joined into one")),
+    "name-not-text": (_named, _words("names that are no text are left out")),
+    "call-id-twice": (_single_ids, _words("each call has an id of its own")),
+    "no-description": (_described, _words("tools without a description have their name for one")),
+    "no-type": (_typed_parameters, _words("parameters without a type are an object's")),
     "no-parameters": (_with_parameters, _words("tools without parameters have empty ones")),
     "bad-tools": (_tools_opened, _words("tools are written as a list of functions")),
 }

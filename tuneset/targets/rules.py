@@ -11,7 +11,7 @@ import polars as pl
 
 from tuneset.errors import InputError
 from tuneset.shapes import SHAPES, told
-from tuneset.shapes.row import UNREADABLE, kind
+from tuneset.shapes.row import UNREADABLE, kind, listed
 from tuneset.targets import talk, tokens
 from tuneset.targets.answers import Answers
 from tuneset.targets.table import TARGETS, Target
@@ -58,10 +58,12 @@ RULES = {
     "empty-messages": Rule("error", "take the line out, or give it messages"),
     "message-not-an-object": Rule("error", "write each message as an object"),
     "unknown-role": Rule("error", "use the names that the target has for who speaks"),
+    "role-by-another-name": Rule("error", "use the target's own name for who speaks: --fix does"),
     "unknown-key": Rule("warning", "take it out: some targets refuse what they do not know, others pass over it"),
     "missing-content": Rule("error", "give it its text; only a message that calls a tool needs none"),
     "empty-content": Rule("error", "give the message text, or drop the example"),
     "content-not-text": Rule("error", "write it as text"),
+    "content-in-parts": Rule("fine", "write the text as a string: chat templates for text alone join it to strings"),
     "content-beside-call": Rule(
         "warning",
         "give the words a message of their own: Mistral's older tokenizers refuse them here, and ShareGPT has no place for them",
@@ -71,6 +73,7 @@ RULES = {
     "system-not-first": Rule("warning", "put it first"),
     "assistant-first": Rule("warning", "start with the user, or leave out what comes before"),
     "same-role-twice": Rule("warning", "join the two: many targets and chat templates want the speakers to take turns"),
+    "name-not-text": Rule("error", "write the name of who speaks as text, or leave it out"),
     "weight-not-0-or-1": Rule("error", "write the weight as 0 or 1, or leave it out"),
     "weight-not-on-assistant": Rule("warning", "take it off: only answers are learned"),
     "all-weights-zero": Rule("error", "give one assistant message the weight 1, or drop the example"),
@@ -79,6 +82,10 @@ RULES = {
         "error", "give one JSON object as the arguments; in a string, where the target reads calls as OpenAI does"
     ),
     "call-id-not-9-letters": Rule("warning", "give it 9 letters or digits: Mistral takes no other"),
+    "call-id-twice": Rule("fine", "give each call of the conversation an id of its own"),
+    "function-name-not-taken": Rule(
+        "warning", "name functions with up to 64 letters, digits, _ and -: many platforms take no other"
+    ),
     "call-without-reply": Rule("error", "follow the call with the tool's answer, by the same id where calls have ids"),
     "tool-reply-without-call": Rule(
         "error", "let it answer a call just before it, by the same id where calls have ids"
@@ -99,8 +106,11 @@ RULES = {
     "mixed-keys": Rule(
         "error", "give the key to every row or to none: Amazon's validator refuses a mixture, and TRL falls over it"
     ),
+    "no-input": Rule("error", 'write "input": "" where there is none: some readers fall over a row without it'),
     "no-user": Rule("fine", "begin with what the user says"),
     "no-parameters": Rule("fine", 'declare "parameters": {"type": "object", "properties": {}} where there are none'),
+    "no-description": Rule("fine", "say in a sentence what the function does"),
+    "no-type": Rule("fine", 'write "type": "object" into the parameters'),
     "bad-schema": Rule("warning", "write the parameters as JSON Schema: known types, each required name once"),
     "tool-declared-twice": Rule("warning", "declare each function once: nobody can tell which of the two is meant"),
     "required-not-declared": Rule("warning", "declare the property, or take its name out of required"),
@@ -116,6 +126,7 @@ RULES = {
     "image-not-by-user": Rule("error", "show images in the user's messages only"),
     "image-not-reachable": Rule("error", "show it by a URL of a kind that the target takes"),
     "image-kind-not-taken": Rule("error", "save it as PNG or JPEG, which every target takes"),
+    "image-without-owner": Rule("fine", 'name the account that owns the bucket, as "bucketOwner" beside its uri'),
     "image-of-another-kind": Rule("warning", "name the kind that it is: some readers believe the name"),
     "image-too-large": Rule("error", "make it smaller"),
     "image-with-weight": Rule("fine", "take the weight off the message, or write 0"),
@@ -205,6 +216,8 @@ def problems(raw: Any, target: Target) -> Iterator[Said]:
         return
     found = list(shape.problems(raw, target))
     yield from found
+    if foreign := raw.keys() & target.foreign:
+        yield "mixed-shapes", f"{listed(foreign)} makes a row of another shape"
     if not any(rule in UNREADABLE for rule, _ in found):
         said = {rule for rule, _ in found}
         yield from (each for each in talk.problems(shape.read(raw, target), target) if each[0] not in said)

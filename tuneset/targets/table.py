@@ -40,6 +40,9 @@ class Target:
     image_kinds: tuple[str, ...] = ()  # media types of data URLs (none: any)
     image_parts: bool = False  # whether all contents are lists of parts where one is
     image_urls: tuple[str, ...] = ()  # what the URL of an image may begin with (none: anything)
+    named: frozenset[str] = frozenset()  # roles whose messages may have a name (none: all)
+    speakers: tuple[str, ...] = ()  # the names that ShareGPT's rows may have for who speaks (none: all that are known)
+    foreign: frozenset[str] = frozenset()  # keys that make a row one of another shape there
     max_turns: int = 0
     arguments: Literal["string", "object"] = "string"
     messages: bool = False

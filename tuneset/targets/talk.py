@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tuneset.shapes.row import FOR_TEMPLATE, KEYS, calls, kind, listed, name_of, short
+from tuneset.shapes.row import FOR_TEMPLATE, KEYS, calls, kind, listed, name_of, short, words
 from tuneset.targets import declared, images
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 TOOL_ROLES = ("tool", "function")
 CALLS = {"tool_calls", "function_call"}
+# Keys that only some roles have.
+OWN = {"tool_calls": {"assistant"}, "function_call": {"assistant"}, "refusal": {"assistant"}, "tool_call_id": {"tool"}}
 NEXT = {None: ("system", "user"), "system": ("user",), "user": ("assistant",), "assistant": ("user",)}
 
 
@@ -91,12 +94,26 @@ def _message(where: str, message: Message, target: Target) -> Iterator[Said]:
     if not isinstance(role, str) or role not in target.roles:
         said = f"has the role {short(role)}" if "role" in message else "has no role"
         yield "unknown-role", f"{where} {said}"
-    if unknown := message.keys() - {"role", "content", *target.message_keys}:
+    if unknown := message.keys() - known(role, target):
         yield "unknown-key", f"{where} has {listed(unknown)}"
+    if not isinstance(message.get("name", None if role == "function" else ""), str):
+        yield "name-not-text", f"{where} ({short(role)}) has {kind(message.get('name'))} for a name"
     yield from _content(where, message, target)
     yield from _reserved(where, message, target)
     yield from _weight(where, message)
     yield from _calls(where, message)
+
+
+def known(role: Any, target: Target) -> set[str]:
+    """Name the keys that a message of a role may have.
+
+    >>> from tuneset.targets.table import TARGETS
+    >>> "name" in known("user", TARGETS["openai"]), "name" in known("user", TARGETS["mistral"])
+    (True, False)
+    """
+    others = {key for key, roles in OWN.items() if role not in [*roles]}
+    unnamed = {"name"} if target.named and role not in [*target.named] else set()
+    return {"role", "content", *target.message_keys} - others - unnamed
 
 
 def _content(where: str, message: Message, target: Target) -> Iterator[Said]:
@@ -109,6 +126,8 @@ def _content(where: str, message: Message, target: Target) -> Iterator[Said]:
     elif isinstance(content, list):
         if not content or not all(map(_is_part, content)):
             yield "content-not-text", f"{where} has a list for content whose parts are not all typed"
+        elif words(content) is not None:
+            yield "content-in-parts", f"{where} has its text in {len(content)} part{'s' * (len(content) > 1)} of a list"
     elif not isinstance(content, str):
         yield "content-not-text", f"{where} has {kind(content)} for content"
     elif not content.strip():
@@ -166,6 +185,8 @@ def _calls(where: str, message: Message) -> Iterator[Said]:
         unknown = (call.keys() - {"id", "type", "function"}) | (call["function"].keys() - {"name", "arguments"})
         if unknown:
             yield "unknown-key", f"{where} has a call with {listed(unknown)}"
+        if not declared.FUNCTION_NAME.fullmatch(str(name_of(call))):
+            yield "function-name-not-taken", f"{where} calls {short(name_of(call))}"
         if not re.fullmatch("[a-zA-Z0-9]{9}", call["id"]):
             yield "call-id-not-9-letters", f"{where} has the call id {short(call['id'])}"
         yield from _arguments(where, call["function"].get("arguments"))
@@ -216,6 +237,9 @@ def _training(spoken: list[Message]) -> Iterator[Said]:
 def _replies(spoken: list[Message]) -> Iterator[Said]:
     """Pair calls and replies; a call at the very end is what the model is to learn and needs no reply."""
     waiting: set[str] = set()
+    made = [call["id"] for message in spoken for call in calls(message) if isinstance(call.get("id"), str)]
+    if twice := {each for each, times in Counter(made).items() if times > 1}:
+        yield "call-id-twice", f"the id {listed(twice)} is that of more than one call"
     for message in spoken:
         if message.get("role") == "tool":
             reply = message.get("tool_call_id")
