@@ -10,6 +10,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -87,19 +88,108 @@ def test_a_version_can_be_asked_for(server, tmp_path):
     assert done.about.revision == "1"
 
 
-def test_a_table_that_comes_packed_is_unpacked(server, tmp_path):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("train.csv", TRAIN)
-    server.files["/gcs/x/train.csv.zip"] = packed.getvalue()
-    away = (302, {"Location": f"{server.url}/gcs/x/train.csv.zip?X-Goog-Signature={SIGNED}"}, b"")
+def packed(*members, **more):
+    """Make an archive of members: a name, or a ZipInfo, and its content."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members:
+            file.writestr(name, content, **more)
+    return made.getvalue()
+
+
+def comes_as(server, content, *, name="train.csv.zip"):
+    """Let the server send an archive where it is asked for train.csv."""
+    server.files[f"/gcs/x/{name}"] = content
+    away = (302, {"Location": f"{server.url}/gcs/x/{name}?X-Goog-Signature={SIGNED}"}, b"")
 
     def pack(request):
         if request.path.endswith("DownloadDataset") and request.json["fileName"] == "train.csv":
             server.script.append(away)
 
     server.before = pack
+
+
+def link(name):
+    found = zipfile.ZipInfo(name)
+    found.create_system, found.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return found
+
+
+def test_a_table_that_comes_packed_is_unpacked(server, tmp_path):
+    comes_as(server, packed(("train.csv", TRAIN)))
     assert fetch("kaggle:ann/tickets", tmp_path / "a").files[1].read_bytes() == TRAIN
+    assert sorted(path.name for path in (tmp_path / "a").glob("*.csv*")) == ["more-test.csv", "train.csv"]
+
+
+def test_an_archive_that_grows_without_end_is_refused_before_it_is_unpacked(server, tmp_path):
+    comes_as(server, packed(("train.csv", bytes(300 << 20))))
+    assert "this unpacks to more than 200 times its size" in refused("kaggle:ann/tickets", tmp_path / "a").what
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in kept) < 2_000_000
+
+
+def test_a_table_as_large_as_kaggle_says_is_unpacked_however_well_it_packs(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("tuneset.sources.unpack._ALWAYS", 1000)
+    rows = b"text,label\n" + b"a,b\n" * 500_000
+    server.kaggle["ann/tickets"][2] = {"train.csv": rows}
+    comes_as(server, packed(("train.csv", rows), compresslevel=9))
+    assert len(rows) > 200 * len(server.files["/gcs/x/train.csv.zip"])
+    assert fetch("kaggle:ann/tickets", tmp_path / "a").files[0].read_bytes() == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (packed(("../train.csv", TRAIN)), "this archive does not hold train.csv"),
+        (packed(("/train.csv", TRAIN)), "this archive does not hold train.csv"),
+        (packed(("..\\train.csv", TRAIN), ("a/../../train.csv", TRAIN)), "this archive does not hold train.csv"),
+        (packed((link("train.csv"), "/etc/hostname")), "this archive does not hold train.csv"),
+        (packed(("other.csv", TRAIN)), "this archive does not hold train.csv"),
+        (packed(("train.csv", TRAIN)).replace(TRAIN[:20], b"!" * 20), "this archive is cut off or damaged"),
+    ],
+    ids=["out", "root", "folders", "link", "another", "damaged"],
+)
+def test_an_archive_that_leads_out_or_holds_something_else_writes_nothing(server, tmp_path, content, what):
+    if "damaged" in what:  # its checksum is of another content
+        content = packed(("train.csv", TRAIN), compress_type=zipfile.ZIP_STORED).replace(b"order 77?", b"order 78?")
+    comes_as(server, content)
+    assert refused("kaggle:ann/tickets", tmp_path / "a" / "b").what == what
+    assert [path for path in tmp_path.rglob("train.csv*") if ".kaggle" not in path.parts] == []
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+    assert list((tmp_path / "a").iterdir()) == [tmp_path / "a" / "b"]
+
+
+def test_what_is_beside_the_table_in_an_archive_is_left_there(server, tmp_path):
+    comes_as(server, packed(("../evil.csv", b"x"), (link("link"), "/etc"), ("train.csv", TRAIN)))
+    assert fetch("kaggle:ann/tickets", tmp_path / "a" / "b").files[1].read_bytes() == TRAIN
+    assert list(tmp_path.rglob("evil*")) == []
+
+
+def test_a_file_larger_than_the_limit_is_not_downloaded_whatever_the_list_says(server, tmp_path):
+    comes_as(server, TRAIN * 20, name="train.csv")
+    error = refused("kaggle:ann/tickets", tmp_path / "a", limit=200_000)
+    assert error.what == f"train.csv has {20 * len(TRAIN):,} bytes, more than 200,000"
+
+
+def test_a_busy_kaggle_is_asked_again_after_as_long_as_it_says(server, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    busy = (429, {"Retry-After": "7"}, {"code": 429, "message": "Too many requests"})
+    server.script[:] = [busy, None, (503, {"Content-Type": "text/html"}, b"<p>busy")]
+    events = []
+    assert len(fetch("kaggle:ann/tickets", tmp_path / "a", events.append).files) == 2
+    assert [wait for wait in waits if wait >= 1] == [7.0, 1.0]
+    assert [event.says for event in events if event.kind == "wait"] == ["429; again in 7 s", "503; again in 1 s"]
+
+
+def test_that_there_is_a_newer_client_is_not_printed_amid_what_we_say(server, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", KAGGLE_KEY)
+    monkeypatch.setattr("kagglehub.clients.already_printed_version_warning", False)
+    server.before = lambda request: server.script.append(
+        (200, {"X-Kaggle-HubVersion": "99.0.0"}, ABOUT) if request.path.endswith("GetDataset") else None
+    )
+    fetch("kaggle:ann/tickets", tmp_path / "a", lambda _: sys.stdout.write("ours\n"))
+    assert set(capfd.readouterr().out.split()) == {"ours"}
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,20 @@ import io
 import os
 import re
 import shutil
-from functools import partial
-from pathlib import Path
+import stat
+import time
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from tuneset.errors import RecipeError, RunError, need
-from tuneset.fetch.fetched import About, Ahead, Event, Fetched, pin, pinned, plain_name
+from tuneset.errors import InputError, RecipeError, RunError, need
+from tuneset.fetch.fetched import About, Ahead, Event, Fetched, finished, pin, pinned, plain_name
 from tuneset.fetch.layout import TABLES, is_table
 from tuneset.folder import write
-from tuneset.publish.http import hidden
+from tuneset.publish.http import AGAIN, PAUSE, TRIES, asked_for, hidden
+from tuneset.sources.unpack import check_growth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 EXTRA = "kaggle"
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
 _PAGE = 200
+_STEP = 1 << 20  # bytes
 
 
 class Asked(NamedTuple):
@@ -52,16 +58,17 @@ def fetch(asked: Asked, folder: Path, watch: Watch, limit: int) -> Fetched:
     """Fetch the tables of a dataset, one by one, at the newest version or the one that is named.
 
     KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, are used where they are set; files in the home folder are not
-    looked at. A file that broke off is gone on with by Kaggle's client, which compares its MD5 too. The dataset's
+    looked at. A file that broke off is gone on with by Kaggle's client, which compares its MD5 too. What comes packed is
+    unpacked here: only the table that was asked for, and not beyond what Kaggle says of its size. The dataset's
     description is kept as its card. Read from kagglehub 1.0.3.
     """
-    with client(folder) as (api, types, hub), _explained(asked):
-        found = _dataset(api, types, asked)
+    with client(folder) as (api, types, bring), _explained(asked):
+        found = _patient(lambda: _dataset(api, types, asked), watch)
         version = int(pin(folder, str(asked.version or pinned(folder) or found.current_version_number or 1)))
-        tables, others = _files(api, types, asked, version)
+        tables, others = _patient(lambda: _files(api, types, asked, version), watch)
         _refuse(asked, tables, others, limit)
-        handle = f"{asked.owner}/{asked.name}/versions/{version}"
-        kept = [_one(partial(hub.dataset_download, handle), table, folder, watch) for table in tables]
+        source = _Source(api, types, bring, asked, version)
+        kept = [_one(source, table, folder, watch, limit) for table in tables]
     shutil.rmtree(folder / ".kaggle", ignore_errors=True)
     if found.description:
         write(folder / "card.md", f"# {found.title or asked.name}\n\n{found.description}\n".encode())
@@ -125,24 +132,97 @@ def _refuse(asked: Asked, tables: list[tuple[str, int]], others: list[str], limi
         raise RunError(what, asked.address, "allow more with a higher limit")
 
 
-def _one(bring: Callable[..., str], table: tuple[str, int], folder: Path, watch: Watch) -> Path:
+class _Source(NamedTuple):
+    """A version of a dataset, and the parts of Kaggle's client that give a file of it."""
+
+    api: Any
+    types: Any
+    bring: Any
+    asked: Asked
+    version: int
+
+
+def _one(source: _Source, table: tuple[str, int], folder: Path, watch: Watch, limit: int) -> Path:
     name, size = table
     final = folder / plain_name(name.replace("/", "-"))
     if final.exists():
         watch(Event(name, "already", size, size))
         return final
     watch(Event(name, "start", 0, size))
-    Path(bring(path=name)).replace(final)
+    came = folder / ".kaggle" / f"{final.name}.came"
+    if _patient(lambda: _bring(source, name, came, limit), watch):
+        _unpack(came, PurePosixPath(name).name, max(size, 0), final)
+        came.unlink()
+    else:
+        came.replace(final)
     watch(Event(name, "done", final.stat().st_size, final.stat().st_size))
     return final
 
 
+def _bring(source: _Source, name: str, came: Path, limit: int) -> bool:
+    """Download a file as it is kept there, and say whether it is packed."""
+    request = source.types.ApiDownloadDatasetRequest()
+    request.owner_slug, request.dataset_slug = source.asked.owner, source.asked.name
+    request.dataset_version_number, request.file_name = source.version, name
+    answer = source.api.download_dataset(request)
+    with contextlib.closing(answer):
+        told = answer.headers.get("Content-Length", "")
+        if limit and told.isdigit() and int(told) > limit:
+            what = f"{name} has {int(told):,} bytes, more than {limit:,}"
+            raise RunError(what, source.asked.address, "allow more with a higher limit")
+        source.bring(answer, str(came), None)
+        last = unquote(urlsplit(answer.url).path).rpartition("/")[2]
+        return last == f"{PurePosixPath(name).name}.zip" and zipfile.is_zipfile(came)
+
+
+def _unpack(came: Path, name: str, size: int, final: Path) -> None:
+    """Unpack the one table of an archive to a path of ours; what is in it beside that is not looked at.
+
+    Refused: a table under another name, a link in its place, and one that grows beyond what Kaggle says of its size and
+    beyond 256 MB and 200 times what came.
+    """
+    try:
+        with zipfile.ZipFile(came) as packed:
+            inner = next((each for each in packed.infolist() if each.filename == name), None)
+            if inner is None or stat.S_ISLNK(inner.external_attr >> 16) or inner.flag_bits & 1:
+                raise InputError(f"this archive does not hold {name}", name, "look at the dataset's page")
+            if inner.file_size > size:
+                check_growth(inner.file_size, came.stat().st_size, name)
+            with packed.open(inner) as table, finished(final) as passing, passing.open("wb") as out:
+                shutil.copyfileobj(table, out, _STEP)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise InputError("this archive is cut off or damaged", name, "run the same command again") from error
+
+
+def _patient(ask: Callable[[], Any], watch: Watch) -> Any:
+    """Ask again where Kaggle is busy, after as long as it says; its client does not."""
+    network = need("requests.exceptions", EXTRA)
+    for attempt in range(TRIES):
+        try:
+            with quietly():
+                return ask()
+        except network.HTTPError as error:
+            if error.response is None or error.response.status_code not in AGAIN or attempt == TRIES - 1:
+                raise
+            wait = asked_for(error.response.headers, PAUSE * 2**attempt)
+            watch(Event("Kaggle", "wait", says=f"{error.response.status_code}; again in {wait:.0f} s"))
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep what Kaggle's client prints from the screen: bars, and that there is a newer one."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
 @contextlib.contextmanager
 def client(folder: Path) -> Iterator[tuple[Any, Any, Any]]:
-    """Give Kaggle's client, with the login of the environment or none, and all it writes inside `folder`.
+    """Give Kaggle's client, its types and its way to download, with the login of the environment or none.
 
-    The client reads a login from files in the home folder, too, keeps a cache there and prints bars: for as long as it
-    works, the home folder is one in `folder`.
+    The client reads a login from files in the home folder, too, and keeps a cache there: for as long as it works, the home
+    folder is one in `folder`.
     """
     own = folder / ".kaggle"
     own.mkdir(parents=True, exist_ok=True)
@@ -159,10 +239,10 @@ def client(folder: Path) -> Iterator[tuple[Any, Any, Any]]:
     before = {name: os.environ.get(name) for name in set_for_now}
     os.environ.update(set_for_now)
     try:
-        hub, clients = need("kagglehub", EXTRA), need("kagglehub.clients", EXTRA)
+        clients = need("kagglehub.clients", EXTRA)
         types = need("kagglesdk.datasets.types.dataset_api_service", EXTRA)
-        with clients.build_kaggle_client() as api, contextlib.redirect_stderr(io.StringIO()):  # where its bars go
-            yield api.datasets.dataset_api_client, types, hub
+        with clients.build_kaggle_client() as api:
+            yield api.datasets.dataset_api_client, types, clients.download_file
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)

@@ -156,7 +156,8 @@ def _kaggle(words: str, most: int) -> Iterable[Candidate]:
         request = types.ApiListDatasetsRequest()
         request.search, request.page = words, 1
         try:
-            answer = api.list_datasets(request)
+            with kaggle.quietly():
+                answer = api.list_datasets(request)
         except (network.RequestException, OSError, ValueError) as error:
             said = hidden(str(error), [os.environ.get(name, "") for name in kaggle.SECRETS])
             raise TunesetError(
