@@ -246,8 +246,7 @@ def _ask(url: str, found: list[str], headers: Mapping[str, str]) -> Any:
         try:
             answer = pool.urlopen("GET", path, headers=own | more, redirect=False, retries=False, preload_content=False)
         except errors.SSLError as error:
-            what, hint = f"its certificate does not hold: {error}", "check the address and the clock"
-            raise RunError(what, host(url), hint) from error
+            raise _unsafe(error, url) from error
         except (errors.HTTPError, OSError) as error:
             reason = re.sub(r"^.*?(>|\)): ", "", str(error))[:160] or type(error).__name__
             continue
@@ -258,13 +257,26 @@ def _ask(url: str, found: list[str], headers: Mapping[str, str]) -> Any:
     raise _Broken(f"{parts.hostname} cannot be reached: {reason}")
 
 
+def _unsafe(error: Exception, url: str) -> RunError:
+    """Say why a connection is not safe; there is no way around it but a certificate authority that the user names."""
+    said = re.sub(r"\s*\(_ssl\.c:\d+\)|\[SSL[^\]]*\] ?", "", str(error)).strip("() ")
+    failed = re.search(r"(?:certificate verify failed: |(?=hostname |IP address ))([^\"]*)", said)
+    if failed:
+        hint = "check the address and the clock; SSL_CERT_FILE names certificate authorities of your own"
+        return RunError(f"its certificate does not hold: {failed[1]}", host(url), hint)
+    hint = "check the address: its port, and whether it is http"
+    return RunError(f"it does not speak TLS as it should: {said}", host(url), hint)
+
+
 def _direct(parts: SplitResult, address: str) -> Any:
     """Give a connection to an address that was resolved before, whose certificate must be that of the host's name."""
     package, name = need("urllib3", EXTRA), parts.hostname
     timeout = package.Timeout(connect=CONNECT, read=READ)
     if parts.scheme == "http":
         return package.HTTPConnectionPool(address, parts.port or 80, timeout=timeout)
-    secure = {"ssl_context": ssl.create_default_context(), "server_hostname": name, "assert_hostname": name}
+    trust = ssl.create_default_context()
+    trust.load_verify_locations(need("certifi", EXTRA).where())  # beside the system's own, which not every system has
+    secure = {"ssl_context": trust, "server_hostname": name, "assert_hostname": name}
     return package.HTTPSConnectionPool(address, parts.port or 443, timeout=timeout, **secure)
 
 
