@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -87,6 +88,23 @@ def test_a_crawl_without_a_contact_or_of_no_address_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="this is no address of a page"):
         scrape(["example.org"], tmp_path / "pages", **LIMITS)
     assert not is_crawl(tmp_path / "pages")
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ({"on_deny": "skipp"}, "on_deny is skip or keep, not 'skipp'"),
+        ({"depth": "2"}, "depth must be a whole number, not '2'"),
+        ({"pages": True}, "pages must be a whole number, not True"),
+        ({"runtime": -1.5}, "runtime is below zero"),
+        ({"browser": "no"}, "browser must be true or false, not 'no'"),
+        ({"include": 3}, "include must be text, not 3"),
+    ],
+)
+def test_a_limit_of_the_wrong_kind_is_refused_before_anything_is_asked(tmp_path, keeper, limit, said):
+    with pytest.raises(RecipeError, match=re.escape(said)):
+        scrape([keeper.url()], tmp_path / "pages", contact="ann@example.org", **limit)
+    assert (keeper.log, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_the_command_says_what_it_would_meet_and_what_it_left(tmp_path, keeper):

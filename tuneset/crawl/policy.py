@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tuneset import __version__
@@ -16,6 +16,8 @@ TOKEN = "tuneset"  # noqa: S105 - no secret: the name that robots.txt files may 
 MEBIBYTE = 1 << 20
 PASSING = frozenset({"timeout", "no-connection", "no-host", "bad-answer", "tls"})  # errors that may go away
 _CONTACT = re.compile(r"[^\s@<>()]+@[^\s@<>()]+\.[^\s@<>().]+|https?://[^\s<>()]+")
+_KINDS: dict[str, Any] = {"bool": bool, "int": int, "float": (int, float), "str": str}
+_NAMES = {bool: "true or false", int: "a whole number", (int, float): "a number", str: "text"}
 WEB_PORTS = {"http": 80, "https": 443}
 
 
@@ -25,7 +27,7 @@ class Policy:
 
     `contact` is an e-mail or web address that a site's owner can write to; it is sent with every request. `own` lists
     places of yours as "host:port": they alone may have private addresses, ports of their own, no robots (`robots=False`)
-    and another pace (`pace`). Errors: ValueError without a contact, or for a limit below zero.
+    and another pace (`pace`). Errors: ValueError without a contact, or for a limit that is below zero or of another kind.
 
     >>> Policy(contact="me@example.org").agent
     'tuneset/0.1.0 (collects pages for fine-tuning data; contact=me@example.org)'
@@ -36,7 +38,7 @@ class Policy:
     pace: float = 1.0  # multiplies our own pauses at your own places, and nowhere else
     robots: bool = True
 
-    domains: tuple[str, ...] = ()  # beside those of the seeds
+    domains: frozenset[str] = frozenset()  # beside those of the seeds
     include: str = ""  # a regular expression that an address must match
     exclude: str = ""  # and one that it must not
     ports: frozenset[int] = frozenset({80, 443})
@@ -90,9 +92,14 @@ class Policy:
     def __post_init__(self) -> None:
         if not _CONTACT.fullmatch(self.contact):
             raise ValueError("the crawler needs a contact: an e-mail address, or a web page that says who asks and why")
-        for name, value in vars(self).items():
+        if self.on_deny not in ("skip", "keep"):
+            raise ValueError(f"on_deny is skip or keep, not {self.on_deny!r}")
+        for each in fields(self):
+            value, wanted = getattr(self, each.name), _KINDS.get(str(each.type))
+            if wanted and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool)):
+                raise ValueError(f"{each.name} must be {_NAMES[wanted]}, not {value!r}")
             if isinstance(value, (int, float)) and value < 0:
-                raise ValueError(f"{name} is below zero")
+                raise ValueError(f"{each.name} is below zero")
 
     @property
     def agent(self) -> str:

@@ -182,12 +182,13 @@ def _policy(contact: str, limits: dict[str, Any], known: Sequence[str] = LIMITS)
     for name in limits:
         if name not in known:
             raise unknown("limit", name, known, "scrape" if known is LIMITS else "reading a WARC file")
-    given: dict[str, Any] = {
-        name: frozenset(value) if name == "own" else tuple(value) if name == "domains" else value
-        for name, value in limits.items()
-    }
     try:
-        return Policy(contact=contact, **given)
+        several = {
+            name: frozenset([value] if isinstance(value, str) else value)
+            for name, value in limits.items()
+            if name in ("own", "domains")
+        }
+        return Policy(contact=contact, **(limits | several))
     except (ValueError, TypeError) as error:
         hint = '--contact you@example.org, or contact = "you@example.org" in the recipe'
         where = f"contact {contact!r}" if "contact" in str(error) else "the limits of the crawl"
