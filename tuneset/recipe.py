@@ -33,7 +33,7 @@ RULES_WITHOUT_STEP = {
     A row with too few or too many fields, bytes that do not decode, or broken JSON. The line and what was read of it are
     in `dropped.jsonl`. Mend the line in the source and run again.
     """,
-    "not-good": """Keep out calls of a model that the recipe does not call good.
+    "not-good": """Keep out calls of a model, and answers of a forum, that the recipe does not call good.
 
     `good = "user_feedback >= 1"` of a source says which score makes a call good. What users disliked, or never rated, would
     teach the model the answers that you want to be rid of. The finding names the score.
@@ -42,6 +42,15 @@ RULES_WITHOUT_STEP = {
 
     Each turn of a conversation is sent with all turns before it, so that a log holds the first question as often as the
     conversation has turns. Nothing is lost: the later call is named as its twin.
+    """,
+    "no-answer": """Keep out questions of a forum that nobody has answered.
+
+    There is nothing to learn from them. Where no question of an export has an answer, each is taken as a text.
+    """,
+    "unfit-post": """Keep out posts of a forum's export that nobody should learn from.
+
+    What was deleted or removed, private messages, and the posts with made-up content that a company plants in its dumps. The
+    finding says which it is.
     """,
     "unwanted-label": """Keep out rows whose label the recipe renames to nothing.
 

@@ -11,12 +11,17 @@ from typing import Any
 import polars as pl
 
 from tuneset.errors import InputError
-from tuneset.sources import formats, json_rows, table, traces, unpack
+from tuneset.sources import formats, forums, json_rows, stackexchange, table, traces, unpack
 from tuneset.sources.calls import kind_of
 
 _BESIDE = {"dataset_info.json", "dataset_dict.json", "state.json"}  # what `Dataset.save_to_disk` puts beside the rows
 _OURS = ("inference.json", ".tuneset")  # what an export, and a run, has beside its rows
 _SIDES = ("train", "validation", "test")
+# What is read of a folder that somebody else's export has filled: by the files that tell it.
+_EXPORTS = (
+    ({"posts.csv", "comments.csv", "post_votes.csv", "comment_votes.csv"}, {"posts.csv", "comments.csv"}),  # Reddit
+    ({stackexchange.FILE}, {stackexchange.FILE}),
+)
 
 
 def expand(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -74,11 +79,24 @@ def tables(inputs: Any, named: Collection[str] = (), good: str = "") -> list[tab
     else:
         found = [in_memory(inputs)]
     which = traces.good(good) if good else None
-    return [traces.turned(each, kind, which) if (kind := kind_of(each.cells.columns)) else each for each in found]
+    return [_understood(each, which, named) for each in found]
+
+
+def _understood(read: table.Table, which: traces.Good | None, named: Collection[str]) -> table.Table:
+    """Turn traces of a product, and posts of a forum, into what they say."""
+    if kind := kind_of(read.cells.columns):
+        return traces.turned(read, kind, which)
+    if forum := forums.kind_of(read.cells.columns):
+        posts = forum.read(read)
+        return posts if set(named) <= set(posts.cells.columns) else read  # the user means the columns as they are
+    return forums.only(read, which) if read.posts and which else read
 
 
 def load(path: Path, name: str, named: Collection[str] = ()) -> table.Table:
-    """Read one file, whatever its kind."""
+    """Read one file, whatever its kind; a dump of Stack Exchange, which may be large, as it streams in."""
+    if stackexchange.is_dump(unpack.head(path)):
+        with path.open("rb") as stream:
+            return stackexchange.read(name, stream, stackexchange.site(path.absolute()))
     raw, packing = unpack.unpack(unpack.read(path), name)
     read = formats.parse(raw, name, named)
     return read._replace(form=f"{read.form}, {packing}" if packing else read.form)
@@ -145,6 +163,10 @@ def _expanded(path: Path) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     files = _visible(folder)
+    there = {path.name for path in files if path.is_file()}
+    for telling, wanted in _EXPORTS:
+        if telling <= there:
+            return [path for path in files if path.name in wanted]
     found = [path for path in files if path.is_file() and formats.EXPECTED.keys() & set(path.suffixes[-2:])]
     if not found:
         hint = f"name the file, or a folder with {', '.join(formats.EXPECTED)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tuneset.errors import InputError
-from tuneset.sources import delimited, first_row, json_rows, table, unpack
+from tuneset.sources import delimited, first_row, json_rows, stackexchange, table, unpack
 from tuneset.sources.encoding import decode
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _FOREIGN = (  # what people give by mistake, by its first bytes
     (b"<!doctype html", "this is a web page, not a table", "download the file behind it (its raw form), not the page"),
     (b"<html", "this is a web page, not a table", "download the file behind it (its raw form), not the page"),
     (b"warc/", "this is a WARC file of pages, not a table", "tuneset scrape FILE --out pages, then prepare pages"),
-    (b"<?xml", "this is XML, which is not read", "save it as CSV or JSON lines"),
+    (b"<?xml", "this is XML, which is not read but for Posts.xml of Stack Exchange", "save it as CSV or JSON lines"),
     (b"version https://git-lfs", "this is a Git LFS pointer, not the file itself", "run: git lfs pull"),
     (
         b"sqlite format 3",
@@ -61,6 +61,8 @@ def _suffix(name: str) -> str:
 
 def _binary(raw: bytes, name: str, named: Collection[str]) -> table.Table | None:
     """Read a file whose first bytes say what it is; None for text."""
+    if stackexchange.is_dump(raw[:1000]):
+        return stackexchange.read(name, io.BytesIO(raw))
     head = raw[:40].lstrip().lower()
     for magic, what, hint in _FOREIGN:
         if head.startswith(magic):

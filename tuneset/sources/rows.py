@@ -101,13 +101,15 @@ def read(  # noqa: PLR0913
     tables = files.tables(inputs, [*([text] if text else []), *labels, *groups], ours.good)
     _check_rows(tables)
     tables = [mapping.columns(table, ours.columns) for table in tables] if ours.columns else tables
-    scraped = not labels and _scraped(tables)
+    paged = all(table.posts or _is_crawled(table) for table in tables)
+    scraped = not labels and paged and all("text" in table.cells.columns for table in tables)
     if scraped:
         text, groups, labelled = text or "text", groups or ["thread"], False
     shaped = [shapes.Shape("table")] * len(tables) if text or labels else _shapes(tables)
     cells = pl.concat([table.cells for table in tables], how="diagonal")
     if shaped[0].kind == "table":
-        columns = choose(cells, text, labels, groups, _all_names(tables), labelled=labelled)
+        seen = cells.select("text", "thread") if scraped and any(table.posts for table in tables) else cells
+        columns = choose(seen, text, labels, groups, _all_names(tables), labelled=labelled)
         renamed = [mapping.labels(table, columns.labels, ours.rename) for table in tables] if ours.rename else tables
         made = [_from_table(table, columns, answer) for table in renamed]
     else:
@@ -119,7 +121,7 @@ def read(  # noqa: PLR0913
     content = rows.select(
         pl.concat_str(pl.col("text", "labels", "messages", "raw").fill_null("\x01"), separator="\x00"),
     ).to_series()
-    rows = rows.with_columns(_with_page()) if scraped else rows
+    rows = rows.with_columns(_with_page(ours.about)) if paged else rows
     rows = rows.with_columns(id=model.example_ids(name, content), source=pl.lit(name), origin=_origin(ours.about))
     examples = rows.select(pl.col(column).cast(kind) for column, kind in model.EXAMPLES.items())
     findings = _findings(rows)
@@ -130,14 +132,16 @@ def read(  # noqa: PLR0913
     return Read(examples, model.as_findings(findings), columns, task, said, cells.head(_PREVIEW))
 
 
-def _scraped(tables: Sequence[Table]) -> bool:
-    """Say whether all inputs are what a crawl leaves: pages, which have no labels, and of which a thread stays on one side."""
-    return all({"text", "thread", "url", "ai_preference", "extractor"} <= set(table.cells.columns) for table in tables)
+def _is_crawled(table: Table) -> bool:
+    """Say whether an input is what a crawl leaves: pages, which have no labels, and of which a thread stays on one side."""
+    return {"text", "thread", "url", "ai_preference", "extractor"} <= set(table.cells.columns)
 
 
-def _with_page() -> pl.Expr:
-    """Put a page's address and licence into the origin of its rows."""
-    known = [pl.col("extra").str.json_path_match(f"$.{name}").alias(name) for name in ("url", "licence")]
+def _with_page(about: Mapping[str, str]) -> pl.Expr:
+    """Put the address and the licence of a page, or a post, into the origin of its rows; what the recipe says stays."""
+    known = [
+        pl.col("extra").str.json_path_match(f"$.{name}").alias(name) for name in ("url", "licence") if name not in about
+    ]
     return pl.concat_str(
         pl.col("origin").str.head(-1), pl.lit(", "), pl.struct(known).struct.json_encode().str.slice(1)
     ).alias("origin")
@@ -154,7 +158,9 @@ def _origin(about: Mapping[str, str]) -> pl.Expr:
 def _lineage(tables: Sequence[Table]) -> tuple[str, ...]:
     """Name the columns of a trace that tie its calls together."""
     return tuple(
-        name for name in traces.GROUPS if all(table.beside is not None and name in table.cells for table in tables)
+        name
+        for name in (*traces.GROUPS, "thread")
+        if all(table.beside is not None and name in table.cells for table in tables)
     )
 
 

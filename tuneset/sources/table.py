@@ -13,6 +13,7 @@ from tuneset.sources.encoding import MARK
 BROKEN = pl.Schema({"row": pl.UInt32, "why": pl.String, "raw": pl.String})
 # What a reader says of a row: the rule by which it is left out, why, the row's key, and the key of the row that holds it.
 BESIDE = pl.Schema({"rule": pl.String, "says": pl.String, "key": pl.String, "twin": pl.String})
+UNANSWERED, UNFIT = "no-answer", "unfit-post"
 RAW_SHOWN = 2_000
 LONGEST = 32_000_000  # bytes of one row
 
@@ -30,6 +31,7 @@ class Table(NamedTuple):
     # Boolean, for the columns that hold more than text: true where the source has a number, true, false, list or object
     typed: pl.DataFrame = pl.DataFrame()
     beside: pl.DataFrame | None = None  # of the height of cells; see BESIDE
+    posts: bool = False  # of a forum: each with its thread, and with a url and a licence where they are known
 
 
 class Broken(NamedTuple):

@@ -16,12 +16,13 @@ from tuneset.shapes import row as one
 from tuneset.sources import said, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tuneset.sources.calls import Call, Kind
 
 _COLUMNS = ("messages", "tools", "session", "user", "model", "scores")
 GROUPS = ("session", "user")  # calls of one session, and of one user, stay on one side of the split
+NOT_GOOD = "not-good"
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -39,12 +40,23 @@ class Good(NamedTuple):
     test: str
     value: float | str
 
-    def holds(self, call: Call) -> bool:
-        """Say whether a call is good; one without the score is not."""
-        found = call.scores.get(self.score)
+    def holds(self, scores: Mapping[str, float | str]) -> bool:
+        """Say whether what has these scores is good; without the score it is not."""
+        found = scores.get(self.score)
         if found is None or isinstance(found, str) != isinstance(self.value, str):
             return False
         return _TESTS[self.test](found, self.value)
+
+    def failed(self, scores: Mapping[str, float | str]) -> str:
+        """Say why what has these scores is not good."""
+        found = scores.get(self.score)
+        held = f"is {found}" if found is not None else "was not given"
+        return f"the score {self.score} {held}; good is {self.test} {_number(self.value)}"
+
+    def missing(self, names: Sequence[str], where: str) -> RecipeError:
+        """Say which scores there are, where none has the name of this one."""
+        known = f"there are: {', '.join(names[:10])}" if names else "no call has a score"
+        return RecipeError(f"no call has the score {self.score!r}", f"{where}, good", known)
 
 
 def good(words: str) -> Good:
@@ -88,7 +100,7 @@ def turned(read: table.Table, kind: Kind, which: Good | None = None) -> table.Ta
         if call.why
     ]
     ways = [_way(call) for _, call in whole]
-    liked = [which is None or which.holds(call) for _, call in whole]
+    liked = [which is None or which.holds(call.scores) for _, call in whole]
     beside = _beside([call for _, call in whole], ways, liked, which)
     learned = _weighing(ways, liked, which)
     cells = pl.DataFrame(
@@ -145,9 +157,7 @@ def _beside(calls: Sequence[Call], ways: Sequence[_Way], liked: Sequence[bool], 
         later = holder.get((way.session, way.steps[-1]))
         rule, says = None, None
         if which is not None and not likes:
-            found = call.scores.get(which.score)
-            held = f"is {found}" if found is not None else "was not given"
-            rule, says = "not-good", f"the score {which.score} {held}; good is {which.test} {_number(which.value)}"
+            rule, says = NOT_GOOD, which.failed(call.scores)
         elif later:
             rule, says = "earlier-call", "all of it stands in a later call of the same session"
         rows.append((rule, says, way.steps[-1], later if rule == "earlier-call" else None))
@@ -184,8 +194,7 @@ def _notes(read: table.Table, calls: Sequence[Call], which: Good | None) -> list
     ]
     names = sorted({name for call in calls for name in call.scores})
     if which is not None and which.score not in names:
-        known = f"there are: {', '.join(names[:10])}" if names else "no call has a score"
-        raise RecipeError(f"no call has the score {which.score!r}", f"{read.name}, good", known)
+        raise which.missing(names, read.name)
     if which is None and names:
         notes.append(
             f'nothing says which calls are good: all are taken; scores are {", ".join(names[:5])} (good = "{names[0]} >= 1" in the recipe)'

@@ -45,6 +45,17 @@ def read(path: Path) -> bytes:
     return sys.stdin.buffer.read()
 
 
+def head(path: Path) -> bytes:
+    """Return the first bytes of a file; none of standard input, which cannot be read twice, or where there are none."""
+    try:
+        if str(path) != "-":
+            with path.open("rb") as file:
+                return file.read(1000)
+    except OSError:
+        pass  # reading all of it will say why
+    return b""
+
+
 def unpack(raw: bytes, where: str) -> Unpacked:
     """Unpack gzip, zstd, bzip2 and xz by their first bytes, whatever the name says.
 
