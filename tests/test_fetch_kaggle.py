@@ -74,7 +74,7 @@ def test_the_tables_of_the_newest_version_come_and_nothing_else(server, tmp_path
     }
     assert done.about[:3] == ("kaggle:ann/tickets", "2", "CC BY-NC-SA 4.0")
     assert (tmp_path / "a" / done.about.card).read_text() == "# Tickets\n\nReal ones.\n"
-    assert done.about.says == ("2 files that are no tables were left there",)
+    assert done.about.says == ("2 files that are no tables are left out",)
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "a" / ".kaggle").exists()
     server.requests.clear()

@@ -95,7 +95,7 @@ def ahead(asked: Asked, folder: Path) -> Ahead:
 
 
 def _left(others: list[str]) -> tuple[str, ...]:
-    return (f"{len(others):,} files that are no tables are left there",) if others else ()
+    return (f"{len(others):,} files that are no tables are left out",) if others else ()
 
 
 def _dataset(api: Any, types: Any, asked: Asked) -> Any:
