@@ -231,17 +231,16 @@ def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, **opt
     SEEDS are addresses, for which --contact is needed, or WARC files (*.warc, *.warc.gz), which are read. robots.txt, pauses
     and the owners' words on training are obeyed; nothing inside your network is reached.
     """
-    from tuneset import terminal
-    from tuneset.crawl import site
+    from tuneset.crawl import said, site
 
     how = {name: options.pop(name) for name in ("again", "warc")}
     limits = {name: value for name, value in options.items() if value not in (None, ())}
     if dry_run:
-        terminal.would(site.plan(seeds, **limits), as_json=as_json)
+        said.would(site.plan(seeds, **limits), as_json=as_json)
         return
-    with terminal.crawling(quiet=as_json) as watch:
+    with said.crawling(quiet=as_json) as watch:
         done = site.scrape(seeds, out, watch=watch, **how, **limits)
-    terminal.crawled(done, out, as_json=as_json)
+    said.crawled(done, out, as_json=as_json)
 
 
 @main.command()
@@ -253,11 +252,11 @@ def forget(folder: str, url: str) -> None:
     FOLDER is what `tuneset scrape` made, or a run that was prepared from it.
     """
     from tuneset import terminal
-    from tuneset.crawl import site
+    from tuneset.crawl import said, site
 
     with terminal.progress(quiet=False) as watch:
         left = site.forget(folder, url, watch=watch)
-    terminal.forgotten(url, left)
+    said.forgotten(url, left)
 
 
 @main.command()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tuneset.crawl.asking import Event as Crawling
-    from tuneset.crawl.crawler import Crawled
-    from tuneset.crawl.plan import Would
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
     from tuneset.run import Event
@@ -178,64 +174,6 @@ def closing(dataset: Dataset, summary: Mapping[str, Any], *, as_json: bool) -> b
             screen, "  ", plain(f"{each['folder']}: {each['rows']:,} rows, {each['left_out']:,} left out{refused}", 200)
         )
     return passed
-
-
-@contextlib.contextmanager
-def crawling(*, quiet: bool) -> Iterator[Callable[[Crawling], None]]:
-    """Show how many pages are there, how fast they come, and how many addresses wait; a limit or Ctrl-C ends it."""
-    began, screen = time.monotonic(), console()
-    moving = not quiet and not screen.soft_wrap and not screen.is_dumb_terminal
-    with screen.status("") if moving else contextlib.nullcontext() as status:
-
-        def watch(event: Crawling) -> None:
-            if status is None:
-                return
-            rate = event.done / max(time.monotonic() - began, 1e-3)
-            left = f", {event.waiting / rate / 60:,.0f} min left" if rate and event.waiting else ""
-            status.update(
-                plain(f" {event.done:,} pages, {rate:.1f} a second, {event.waiting:,} wait{left}; {event.url}", 100)
-            )
-
-        yield watch
-
-
-def crawled(done: Crawled, folder: str, *, as_json: bool) -> None:
-    """Print what a crawl left: rows, pages, why others gave nothing, and how it goes on."""
-    if as_json:
-        print_json({**done._asdict(), "file": str(done.file)})
-        return
-    screen = console()
-    say(screen, "  ", Text(f"{done.rows:,} examples of {counted(done.pages, 'page')}", style="bold"))
-    for reason, count in sorted(done.out.items(), key=lambda each: -each[1]):
-        say(screen, "  ", plain(f"{counted(count, 'page')} left out: {reason}", 200))
-    for name, reason in done.closed.items():
-        say(screen, "  ", plain(f"{name} is left alone: {reason}", 200))
-    if done.saved:
-        say(screen, "  ", plain(f"{counted(done.saved, 'page')} written as WARC", 200))
-    if done.waiting:
-        why = done.stopped or "a limit was reached, or a host asks for patience"
-        say(screen, "  ", plain(f"{counted(done.waiting, 'address')} wait ({why}): the same command goes on", 200))
-    say_whole(screen, Text.assemble("\n  Next: ", (f"tuneset prepare {folder}", "cyan")))
-
-
-def would(plans: Sequence[Would], *, as_json: bool) -> None:
-    """Print what a crawl would meet at each seed."""
-    if as_json:
-        print_json([each._asdict() for each in plans])
-        return
-    screen = console()
-    for each in plans:
-        mark = ("✓ ", "bold green") if each.allowed else ("✗ ", "bold red")
-        say(screen, Text.assemble("  ", mark), Text(plain(each.seed, 200).plain, style="bold"))
-        known = [each.why, f"a pause of {each.delay:g} s", f"training: {each.preference} {each.evidence}".rstrip()]
-        say(screen, " " * 4, plain(" · ".join(filter(None, known)), 300))
-
-
-def forgotten(url: str, left: int) -> None:
-    """Print what is left once a page is forgotten."""
-    screen = console()
-    say(screen, "  ", plain(f"{url} is forgotten; {counted(left, 'example')} of the crawl stay", 300))
-    say(screen, "  ", Text("What you published or copied elsewhere still holds it: take it back there."))
 
 
 def stopped(dataset: Dataset, stage: str, *, as_json: bool) -> None:
