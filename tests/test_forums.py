@@ -8,6 +8,7 @@ import html
 import io
 import json
 import re
+import time
 from xml.sax.saxutils import quoteattr
 
 import polars as pl
@@ -350,6 +351,13 @@ def test_whatever_is_opened_or_closed_the_words_stay_and_the_fences_of_code_come
 )
 def test_a_post_is_written_as_plain_text(written, said):
     assert plain(written) == said
+
+
+def test_a_post_made_to_keep_the_parser_busy_stays_as_it_is():
+    for hostile in ("<!-- " * 200_000, "<a " * 300_000, "<" * 1_000_000):
+        begun = time.process_time()
+        assert plain(hostile) == hostile.strip()
+        assert time.process_time() - begun < 1
 
 
 # --- Reddit
