@@ -332,6 +332,8 @@ TAGS = [
 
 
 @given(st.lists(st.sampled_from(TAGS), max_size=20))
+@example(["<code>", "<code>", "<code>"])
+@example(["<code>", "</code>", "<code>", "<pre>", "</code>", "a b"])
 def test_whatever_is_opened_or_closed_the_words_stay_and_the_fences_of_code_come_in_pairs(parts):
     said = plain("".join(parts))
     assert said.count("a b") == parts.count("a b")

@@ -20,6 +20,7 @@ class _Writer(HTMLParser):
         super().__init__()
         self.out: list[str] = []
         self._code = self._unread = 0
+        self._inline = False
         self._links: list[str] = []
         self._numbers: list[int] = []  # of open lists; 0 for one without numbers
 
@@ -27,6 +28,7 @@ class _Writer(HTMLParser):
         if tag in _UNREAD:
             self._unread += 1
         elif tag == "pre":
+            self._close()
             self.out.append("" if self._code else "\n\n```\n")
             self._code += 1
         elif tag in _BLOCKS:
@@ -36,7 +38,8 @@ class _Writer(HTMLParser):
             self._item()
         elif tag == "br":
             self.out.append("\n")
-        elif tag == "code" and not self._code:
+        elif tag == "code" and not self._code and not self._inline:
+            self._inline = True
             self.out.append("`")
         elif tag == "a":
             self._links.append(dict(attrs).get("href") or "")
@@ -53,8 +56,8 @@ class _Writer(HTMLParser):
             if tag in ("ol", "ul") and self._numbers:
                 self._numbers.pop()
             self._apart("\n\n")
-        elif tag == "code" and not self._code:
-            self.out.append("`")
+        elif tag == "code":
+            self._close()
         elif tag == "a" and self._links:
             where = self._links.pop()
             self.out.append(f"]({where})" if where else "")
@@ -63,6 +66,14 @@ class _Writer(HTMLParser):
         if self._unread or (self._begun() and not data.strip()):
             return
         self.out.append(data if self._code else re.sub(r"\s+", " ", data))
+
+    def _close(self) -> None:
+        """End code within a line; where there is none, nothing was there."""
+        if self._inline and self.out[-1] == "`":
+            self.out.pop()
+        elif self._inline:
+            self.out.append("`")
+        self._inline = False
 
     def _begun(self) -> bool:
         """Say whether an item of a list has begun and has no words yet."""
@@ -80,6 +91,7 @@ class _Writer(HTMLParser):
 
     def text(self) -> str:
         """Return all of it; blank lines are one at most outside of code."""
+        self._close()
         if self._code:  # never closed
             self.out.append("\n```")
         parts = re.split(r"(^```\n.*?^```$)", "".join(self.out), flags=re.MULTILINE | re.DOTALL)
