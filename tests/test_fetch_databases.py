@@ -1,7 +1,7 @@
 """Queries to databases by SQLAlchemy: a real MariaDB, started here where its server is installed; nothing is written.
 
-The server: apt-get install mariadb-server-core. Where there is none, only what needs no server is tested. Another, also MySQL,
-can be asked: TUNESET_MYSQL=mysql://USER@HOST/DATABASE (it must be empty, and the user may do everything).
+The server: apt-get install mariadb-server-core. Where there is none, only what needs no server is tested. Another can be
+asked: TUNESET_MYSQL=mysql://USER@HOST/shop (an empty database of MariaDB, and the user may do everything).
 """
 
 import contextlib

@@ -401,6 +401,64 @@ def test_a_server_that_stumbles_is_asked_again(server, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_hub_that_limits_its_guests_is_asked_again_after_as_long_as_it_says(server, tmp_path, monkeypatch):
+    repository(server, "shop/inquiries", FILES, card=CARD)
+    waits, events = [], []
+    monkeypatch.setattr("time.sleep", waits.append)
+    limited = (429, {"RateLimit": '"api";r=0;t=41', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'}, b"")
+    server.script[:] = [limited, (503, {}, b"")]  # of the first question, what there is of this dataset
+    stumbles = [limited, (500, {}, b""), (500, {}, b"")]
+
+    def stumble(request):
+        if request.path.startswith("/datasets/") and stumbles:
+            server.script.append(stumbles.pop())
+
+    server.before = stumble
+    fetch("hf:shop/inquiries", tmp_path / "a", events.append)
+    assert [round(wait, 3) for wait in waits if wait > 0.0001] == [41.0, 2.0, 0.001, 0.002, 41.0]
+
+
+def test_a_small_file_that_lies_elsewhere_on_the_hub_comes_with_the_token(server, tmp_path, monkeypatch):
+    """The real Hub sends what is not large on to an address of its own, which is relative."""
+    repository(server, "shop/inquiries", {"train.csv": b"text\nhello\n"}, private=True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+
+    def lead_on(request):
+        if request.path.endswith("/train.csv"):
+            kept = f"/kept{request.path}"
+            server.files[kept] = lambda asked: (
+                (200, {"ETag": '"x"'}, b"text\nhello\n")
+                if asked.headers.get("authorization") == f"Bearer {TOKEN}"
+                else (401, {}, b"")
+            )
+            server.script += [(307, {"Location": kept}, b"")] if not request.path.startswith("/kept") else []
+
+    server.before = lead_on
+    assert fetch("hf:shop/inquiries", tmp_path / "a").files[0].read_bytes() == b"text\nhello\n"
+
+
+def test_a_gated_dataset_that_asks_who_is_there_is_told_from_one_that_is_not(server, tmp_path):
+    repository(server, "shop/inquiries", FILES, card=CARD)
+    refuses = (401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}, {"error": "no"})
+    for place in ("/api/datasets/shop/inquiries", "/resolve/"):
+        server.before = lambda request, place=place: server.script.append(refuses if place in request.path else None)
+        assert (
+            refused("hf:shop/inquiries", tmp_path / "a").what
+            == "this dataset is only for those who agreed to its terms"
+        )
+
+
+def test_a_dataset_that_has_moved_is_found_under_its_new_name(server, tmp_path):
+    repository(server, "shop/inquiries", FILES, card=CARD)
+
+    def moved(request):
+        if "old/name" in request.path:
+            server.script.append((307, {"Location": request.path.replace("old/name", "shop/inquiries")}, b""))
+
+    server.before = moved
+    assert len(fetch("hf:old/name", tmp_path / "a").files) == 2
+
+
 def test_many_parts_become_one_file_in_constant_memory(tmp_path):
     sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
     import fetch as bench

@@ -252,7 +252,7 @@ def _ask(url: str, found: list[str], headers: Mapping[str, str]) -> Any:
             continue
         if answer.status in AGAIN:
             answer.close()
-            raise _Broken(f"{answer.status} {answer.reason}", asked_for(answer.headers, PAUSE))
+            raise _Broken(f"{answer.status} {answer.reason}", asked_for(answer.headers, 0.0))
         return answer
     raise _Broken(f"{parts.hostname} cannot be reached: {reason}")
 

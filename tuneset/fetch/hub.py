@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from tuneset.errors import RecipeError, RunError, need
 from tuneset.fetch import features, layout
 from tuneset.fetch.download import Refused, Wanted, download
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, pin, pinned, plain_name
-from tuneset.publish.http import hidden
+from tuneset.publish.http import AGAIN, PAUSE, TRIES, asked_for, hidden
 from tuneset.publish.places import checked
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def ahead(asked: Asked, folder: Path) -> Ahead:
 def _found(work: _Work) -> _Found:
     asked, folder = work.asked, work.folder
     with _explained(asked, work.api):
-        info = work.api.dataset_info(asked.name, revision=pinned(folder) or asked.revision or None)
+        info = _told(work, pinned(folder) or asked.revision or None)
         revision = pin(folder, str(info.sha))
         files = _files(work.api, asked.name, revision)
         card, data = _card(work, files)
@@ -142,6 +143,21 @@ def client() -> tuple[Any, str]:
     )
     token = os.environ.get("HF_TOKEN", "").strip()
     return hub.HfApi(endpoint=endpoint, token=token or False, library_name="tuneset"), token
+
+
+def _told(work: _Work, revision: str | None) -> Any:
+    """Ask what the Hub knows of a revision, again where it is busy: of all its client's questions only this one gives up."""
+    errors = need("huggingface_hub.errors", EXTRA)
+    for attempt in range(TRIES):
+        try:
+            return work.api.dataset_info(work.asked.name, revision=revision)
+        except errors.HfHubHTTPError as error:
+            if error.response.status_code not in AGAIN or attempt == TRIES - 1:
+                raise
+            wait = asked_for(error.response.headers, PAUSE * 2**attempt)
+            work.watch(Event(work.asked.name, "wait", says=f"{error.response.status_code}; again in {wait:.0f} s"))
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
 
 
 def _files(api: Any, name: str, revision: str) -> list[_File]:
@@ -194,7 +210,7 @@ def _copied(work: _Work, card: Mapping[str, Any]) -> _Plan | None:
     asked, api, folder = work.asked, work.api, work.folder
     errors = need("huggingface_hub.errors", EXTRA)
     try:
-        commit = pinned(folder, CONVERTED) or str(api.dataset_info(asked.name, revision=CONVERTED).sha)
+        commit = pinned(folder, CONVERTED) or str(_told(work, CONVERTED).sha)
         files = {file.path: file for file in _files(api, asked.name, commit)}
     except errors.RevisionNotFoundError:
         return None

@@ -154,12 +154,15 @@ def hidden(text: str, secrets: Collection[str]) -> str:
 
 
 def asked_for(headers: Mapping[str, str], otherwise: float) -> float:
-    """Read how many seconds a server asks to wait, as a number or a date; at most a minute.
+    """Read how many seconds a server asks to wait, as a number or a date, or as the Hub says it; at most a minute.
 
     >>> asked_for({"Retry-After": "3"}, 1), asked_for({}, 1), asked_for({"Retry-After": "soon"}, 1)
     (3.0, 1, 1)
+    >>> asked_for({"RateLimit": '"resolvers";r=0;t=41'}, 1)
+    41.0
     """
-    said = headers.get("Retry-After") or ""
+    limited = re.search(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)", headers.get("RateLimit") or "")
+    said = headers.get("Retry-After") or (limited[1] if limited else "")
     if re.fullmatch(r"\d+(\.\d+)?", said):
         return min(float(said), PATIENCE)
     try:
