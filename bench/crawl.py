@@ -1,16 +1,19 @@
 """Measure the crawler on this machine's own servers: its rate beside that of its reader alone, and many kills.
 
-`python bench/crawl.py` crawls 5,000 pages of four hosts on loopback and holds the rate to .7 of the bare reader's on
-the same cores. `--kills 50` kills a crawl of 500 pages at 50 random moments instead. Needs the `scrape` extra.
+`python bench/crawl.py` crawls 5,000 pages of four hosts on loopback, real pages with words of their own from the n-gram
+model of rows.py, and holds the rate to .7 of that at which the reader alone works through the same pages on the same
+cores. `--kills 50` kills a crawl of 500 pages at 50 random moments instead. Needs the `scrape` extra and the shared data.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import html
 import importlib
 import multiprocessing
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -18,51 +21,68 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rows
+
+from tuneset.crawl.examples import read
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 zoo: Any = importlib.import_module("zoo")
 
 if TYPE_CHECKING:
-    from tuneset.crawl.reading import Fetched, Outcome
+    from collections.abc import Callable
+
+    from tuneset.crawl.reading import Fetched
 
 LEAST = 0.7
 HOSTS = 4
-READ = 0.020  # seconds of work that real extraction of a page takes
-_FILLER = "The quick brown fox jumps over the lazy dog and reads on about page {}, of which there are many. "
+SAYS = 12  # rows of the n-gram model in each page
 
 
-def site(pages: int, host: int) -> dict[str, Any]:
-    def page(number: int) -> Any:
-        links = [f"/{(number * 13 + step) % pages}" for step in range(1, 14)] + ["/0", "/1", "/2", "/about?x=1"]
-        words = " ".join(f"w{(number * 7 + host * 3 + step * step) % 9973}" for step in range(200))
-        return zoo.html(*links, text=_FILLER.format(number) * 20 + words + f" host {host}")
-
-    return {f"/{number}": page(number) for number in range(pages)} | {"/about": zoo.html(text=f"about {host}")}
+def real() -> list[str]:
+    """Return the saved pages, without their own addresses and their owners' words to robots."""
+    saved = sorted((rows.DATA / "web_pages" / "html").glob("*.html.gz"))
+    texts = [gzip.decompress(path.read_bytes()).decode("utf-8", "replace") for path in saved]
+    return [re.sub(r"""(?i)\bhref\s*=|name=["']?robots""", "data-was=", text) for text in texts]
 
 
-def read(page: Fetched) -> Outcome:
-    """Read a page, and work on until it has taken as long as real extraction does, in time of the processor."""
-    start = time.process_time()
-    found: Outcome = zoo.read(page)
-    while time.process_time() - start < READ:
-        sum(range(500))
-    return found
+def site(pages: int, host: int) -> Callable[[str], Any]:
+    """Answer for a host's pages, each with words of its own and links to others."""
+    bodies, said = real(), rows.ngram_rows(pages * SAYS, seed=host)["text"].to_list()
+
+    def page(number: int) -> bytes:
+        links = "".join(f'<a href="/{(number * 13 + step) % pages}">{step}</a> ' for step in range(1, 14))
+        own = "".join(f"<p>{html.escape(text)}</p>" for text in said[number * SAYS : (number + 1) * SAYS])
+        whole = bodies[(number * HOSTS + host) % len(bodies)]
+        head, end, rest = whole.rpartition("</body>")
+        return f"{head}<article>{own}</article>{links}{end}{rest}".encode()
+
+    def answer(path: str) -> Any:
+        number = path.strip("/")
+        return (200, {}, page(int(number))) if number.isdigit() and int(number) < pages else (404, {}, b"")
+
+    return answer
 
 
 def serve(pages: int, ready: Any) -> None:
     """Serve in a process of its own, as a server elsewhere would."""
-    zoos = [zoo.Zoo(f"127.0.0.{host + 1}", site(pages, host)) for host in range(HOSTS)]
+    zoos = [zoo.Zoo(f"127.0.0.{host + 1}", otherwise=answering(site(pages, host))) for host in range(HOSTS)]
     ready.send([each.place for each in zoos])
     ready.recv()
 
 
-def bare(page: Fetched, number: int) -> float:
-    """Read so many pages in as many processes as there are cores, and return pages per second."""
+def answering(answer: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """Let the zoo ask by path."""
+    return lambda request: answer(request.path)
+
+
+def bare(given: list[Fetched]) -> float:
+    """Read pages in as many processes as there are cores, and return pages per second."""
     cores = os.cpu_count() or 1
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        pool.map(read, [page] * cores * 2)
+        pool.map(read, given[: cores * 2])
         start = time.perf_counter()
-        pool.map(read, [page] * number, chunksize=8)
-        return number / (time.perf_counter() - start)
+        pool.map(read, given, chunksize=8)
+        return len(given) / (time.perf_counter() - start)
 
 
 def crawled(places: list[str], folder: Path) -> tuple[int, float]:
@@ -76,23 +96,33 @@ def crawled(places: list[str], folder: Path) -> tuple[int, float]:
     return done.pages, done.pages / (time.perf_counter() - start)
 
 
-def rate(pages: int, rounds: int) -> bool:
+def sample(folder: Path, pages: int) -> list[Fetched]:
+    """Write one page in ten as the crawl keeps them, for the reader alone."""
     from tuneset.crawl.reading import Fetched
 
+    kind, given = {"content-type": "text/html; charset=utf-8"}, []
+    for host in range(HOSTS):
+        answer = site(pages // HOSTS, host)
+        for number in range(0, pages // HOSTS, 10):
+            body = folder / f"{host}-{number}.gz"
+            body.write_bytes(gzip.compress(answer(f"/{number}")[2], 3))
+            url = f"http://{host}.example/{number}"
+            given.append(Fetched(url, url, "", 0, 200, kind, "", "", "", body, "", "unstated", "", ""))
+    return given
+
+
+def rate(pages: int, rounds: int) -> bool:
     ours, other = multiprocessing.get_context("spawn").Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(pages // HOSTS, other), daemon=True)
     server.start()
     places = ours.recv()
     shares = []
     with tempfile.TemporaryDirectory() as name:
-        body = Path(name) / "body.gz"
-        body.write_bytes(gzip.compress(site(20, 0)["/7"][2], 3))
-        kind = {"content-type": "text/html; charset=utf-8"}
-        page = Fetched("http://a/", "", "", 0, 200, kind, "", "", "", body, "", "unstated", "", "")
+        given = sample(Path(name), pages)
         for number in range(rounds):
-            alone = bare(page, 400)
+            before = bare(given)
             count, whole = crawled(places, Path(name) / str(number))
-            alone = (alone + bare(page, 400)) / 2
+            alone = (before + bare(given)) / 2
             shares.append(whole / alone)
             print(f"reader alone {alone:.1f} pages/s, crawl of {count} pages {whole:.1f} pages/s: {shares[-1]:.2f}")
     server.terminate()
