@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tuneset.crawl.addresses import Scope
 
 _FIRST = ("lxml.html", "w3lib.encoding", "charset_normalizer")  # loaded once, before the processes part
+STARTING = 60.0  # seconds that a process may take to begin
 RECYCLED = 500  # pages a process reads before a new one takes its place: parsers keep what they once allocated
 
 
@@ -172,8 +173,12 @@ class _Reader:
         self.pages = 0
 
     def ask(self, page: Fetched, seconds: float) -> Reading | str:
-        self.pages += 1
         try:
+            if not self.pages:  # a busy machine may take longer to begin than a page may take to be read
+                if not self._line.poll(STARTING):
+                    return "reader-hung"
+                self._line.recv()
+            self.pages += 1
             self._line.send(page)
             if not self._line.poll(seconds):
                 return "reader-hung"
@@ -200,6 +205,7 @@ def _context(read: Read) -> Any:
 
 def _serve(line: Connection, read: Read, scope: Scope) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the crawl's to answer
+    line.send(None)  # it has begun
     while True:
         try:
             page = line.recv()
