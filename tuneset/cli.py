@@ -291,7 +291,9 @@ def peek(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Show columns, guesses and first rows of INPUTS; write nothing."""
     from tuneset import run, terminal
 
-    terminal.peeked(run.peek(list(inputs), **options), as_json=as_json)
+    with terminal.waiting(quiet=as_json) as wait:
+        read = run.peek(list(inputs), say=wait, **options)
+    terminal.peeked(read, as_json=as_json)
 
 
 @main.command()

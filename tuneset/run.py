@@ -131,8 +131,11 @@ def peek(
     text: str | None = None,
     label: str | Sequence[str] | None = None,
     group: str | Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Read:
     """Read a source and say what was found out about it, without writing anything.
+
+    What an address names is fetched whole, and `say` is told how far it is; `ahead` says how much that would be.
 
     >>> peek([{"inquiry": "where is it?", "category": "Orders"}, {"inquiry": "hello", "category": "Other"}]).columns.text
     'inquiry'
@@ -143,7 +146,7 @@ def peek(
         return sources.read(source if paths is None else paths, **named)
     with tempfile.TemporaryDirectory() as temp:  # nothing stays of what an address gave
         spec, folder = recipe.Source(paths=paths), Folder(Path(temp))
-        brought = bring.bring([spec], folder.inside / bring.STORE, lambda _: None)
+        brought = bring.bring([spec], folder.inside / bring.STORE, say)
         read = sources.read(stages.located(spec, folder), **named)
         return read._replace(said=(*read.said, *bring.said(brought)))
 

@@ -118,7 +118,7 @@ def waiting(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     screen = console()
     moving = not quiet and not screen.soft_wrap and not screen.is_dumb_terminal
     with screen.status("") if moving else contextlib.nullcontext() as status:
-        yield lambda what: status.update(f" {what} …") if status is not None else None
+        yield lambda what: status.update(plain(f" {what} …", 100)) if status is not None else None
 
 
 def _ended(screen: Console, event: Event) -> None:
