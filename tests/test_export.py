@@ -389,6 +389,54 @@ def test_rows_without_settings_for_the_template_get_empty_ones_where_others_have
     assert sorted(map(len, settings)) == sorted(len(opened(each["chat_template_kwargs"])) for each in again)
 
 
+def several(number):
+    """A pair whose answers are several messages: a call, what the tool says, and what is made of it."""
+    asked, *answer = called(number)
+    guess = [{"role": "assistant", "content": "Let me guess."}, {"role": "assistant", "content": f"Lost, {number}."}]
+    return {
+        "input": {"messages": [asked], "tools": [TOOL]},
+        "preferred_output": answer,
+        "non_preferred_output": guess if number % 2 else guess[1:],
+    }
+
+
+@pytest.mark.parametrize("name", ["azure-dpo", "trl-preference"])
+def test_answers_of_several_messages_survive_where_the_target_has_them(tmp_path, name):
+    run = prepared(tmp_path, *map(several, range(14)))
+    (done,) = run.export(name)
+    assert (done["rows"], done["left_out"], done["errors"]) == (14, 0, 0)
+    for row in lines(Path(done["folder"]) / "train.jsonl"):
+        prompt = row["input"]["messages"] if name == "azure-dpo" else row["prompt"]
+        preferred = row["preferred_output" if name == "azure-dpo" else "chosen"]
+        assert ([each["role"] for each in prompt], [each["role"] for each in preferred]) == (
+            ["user"],
+            ["assistant", "tool", "assistant"],
+        )
+    again = read([str(path) for path in Path(done["folder"]).glob("[tv]*.jsonl")])
+    assert {json.loads(extra)["answer_messages"] for extra in again.examples["extra"]} == {3}
+    assert sorted(map(said, map(json.loads, again.examples["messages"]))) == sorted(
+        said(called(number)) for number in range(14)
+    )
+
+
+def test_answers_of_several_messages_keep_the_row_out_where_a_target_takes_one(tmp_path):
+    openai, chat = prepared(tmp_path, *map(several, range(14))).export(["openai-dpo", "openai"])
+    assert (openai["left_out"], openai["said"][0]["says"]) == (14, "an answer is 3 messages, and one is taken")
+    assert (chat["left_out"], chat["said"][0]["says"]) == (0, "left out: answer_messages, rejected")
+
+
+def test_an_answer_for_azure_has_a_message_of_the_assistant_and_none_of_the_users(tmp_path):
+    pair = {"input": {"messages": [ASK]}, "preferred_output": [SAY], "non_preferred_output": [SAY | {"content": "b"}]}
+    for output, words in (
+        ([ASK, SAY], "non_preferred_output is of the role 'user'"),
+        ([{"role": "tool", "tool_call_id": "1", "content": "c"}], "non_preferred_output is of the role 'tool'"),
+        ([], "non_preferred_output is 0 messages, not one message of the assistant"),
+    ):
+        (tmp_path / "a.jsonl").write_text(json.dumps(pair | {"non_preferred_output": output}))
+        found = check(tmp_path / "a.jsonl", TARGETS["azure-dpo"])
+        assert found.filter(rule="bad-pair")["says"].to_list() == [words]
+
+
 def test_pairs_for_azure_begin_without_a_byte_order_mark_and_one_is_no_error(pairs, tmp_path):
     (done,) = pairs.export("azure-dpo", out=tmp_path)
     path = tmp_path / "azure-dpo" / "train.jsonl"

@@ -73,7 +73,10 @@ def conversations(draw):
     row = {"messages": messages}
     if used or draw(st.integers(0, 4)) == 0:
         row["tools"] = [tool(name) for name in sorted({*used, "look"})]
-    return row | draw(BESIDE)
+    row |= draw(BESIDE)
+    asked = max(n for n, message in enumerate(messages) if message["role"] == "user")
+    several = "rejected" in row and len(messages) - asked > 2 and draw(st.booleans())
+    return row | ({"answer_messages": len(messages) - asked - 1} if several else {})
 
 
 def same(row):

@@ -1,7 +1,7 @@
 """The shapes of rows that trainers read: a module for each, which tells it from the others, reads it and writes it.
 
 Every shape is read into one row, OpenAI's: `messages`, and where there are any `tools`, `parallel_tool_calls`,
-`functions`, `rejected` (the answer not to give, as messages), `fields` (what a grader reads) and `chat_template_kwargs`.
+`functions`, `rejected` (the answer not to give, as messages), `fields` (what a grader reads) `chat_template_kwargs` and `answer_messages`.
 """
 
 from __future__ import annotations

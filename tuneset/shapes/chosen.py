@@ -34,10 +34,15 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
             yield "message-not-an-object", f"{key} holds what is no message"
     if len({type(raw[key]) for key in ("prompt", "chosen", "rejected") if key in raw}) > 1:
         yield "bad-pair", "some of prompt, chosen and rejected are texts, others lists of messages"
-    elif isinstance(raw.get("rejected"), list) and "prompt" in raw and len(raw["rejected"]) > 1:
-        yield "bad-pair", f"rejected is {len(raw['rejected'])} messages, not one of the assistant"
+    for key in ("chosen", "rejected"):
+        if isinstance(raw.get(key), list) and not any(_says(message) for message in raw[key]):
+            yield "bad-pair", f"{key} holds no message of the assistant"
     if unknown := raw.keys() - {"prompt", "chosen", "rejected", *target.keys}:
         yield "unknown-key", f"beside the pair there is {one.listed(unknown)}"
+
+
+def _says(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"
 
 
 def read(raw: one.Row, target: Target) -> one.Row:
@@ -47,15 +52,15 @@ def read(raw: one.Row, target: Target) -> one.Row:
         same = next((n for n, pair in enumerate(zip(chosen, rejected, strict=False)) if pair[0] != pair[1]), 0)
         prompt, chosen, rejected = chosen[:same], chosen[same:], rejected[same:]
     read = chat.read({"messages": [*prompt, *chosen]} | one.offered(raw) | one.for_template(raw), target)
-    return read | {"rejected": chat.read({"messages": rejected}, target)["messages"]}
+    return read | {"rejected": chat.read({"messages": rejected}, target)["messages"]} | one.answer(chosen)
 
 
 def write(row: one.Row, target: Target) -> one.Row:
-    """Take the last message as what was chosen."""
+    """Take the last message, or as many as the row says, as what was chosen."""
     written = chat.write({"messages": row["messages"]} | one.offered(row) | one.for_template(row), target)
-    messages = written.pop("messages")
+    prompt, answer = one.parted(row | {"messages": written.pop("messages")})
     rejected = chat.write({"messages": row["rejected"]}, target)["messages"]
-    return {"prompt": messages[:-1], "chosen": messages[-1:], "rejected": rejected} | written
+    return ({"prompt": prompt} if prompt else {}) | {"chosen": answer, "rejected": rejected} | written
 
 
 _ROLES = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}

@@ -68,6 +68,11 @@ def _said(where: str, turn: one.Message) -> Iterator[one.Said]:
             yield "bad-tool-call" if known[0].startswith("tool") else "content-not-text", f"{where} has {wrong}"
         elif turn.get("role") != _SPEAKERS.get(known[0], turn.get("role")):
             yield "bad-tool-call", f"{where} has a {known[0]}, which only the {_SPEAKERS[known[0]]} may have"
+    blocks_held = [block for block in content if isinstance(block, dict)]
+    if any("text" in each for each in blocks_held) and not any(
+        each.get("text") or "image" in each for each in blocks_held
+    ):
+        yield "empty-content", f"{where} has text without a letter"
     if unknown := turn.keys() - {"role", "content"}:
         yield "unknown-key", f"{where} has {one.listed(unknown)}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuneset.shapes import chat
 from tuneset.shapes import row as one
@@ -30,12 +30,8 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
         yield "no-messages", "there is no input with a list of messages"
         return
     for key in ANSWERS:
-        answer = raw.get(key)
-        if not isinstance(answer, list) or len(answer) != 1 or not isinstance(answer[0], dict):
-            many = f"{len(answer)} messages" if isinstance(answer, list) else one.kind(answer)
-            yield "bad-pair", f"{key} is {many if key in raw else 'missing'}, not one message of the assistant"
-        elif answer[0].get("role") != "assistant":
-            yield "bad-pair", f"{key} is of the role {one.short(answer[0].get('role'))}"
+        if wrong := _wrong(raw.get(key), several=one.ANSWER in target.keys):
+            yield "bad-pair", f"{key} is {wrong if key in raw else 'missing, not one message of the assistant'}"
     roles = [message.get("role") for message in asked["messages"] if isinstance(message, dict)]
     if not roles:
         yield "empty-messages", "the input has no messages"
@@ -45,7 +41,20 @@ def problems(raw: one.Row, target: Target) -> Iterator[one.Said]:
         yield "unknown-key", f"beside the pair there is {one.listed(unknown)}"
     if unknown := asked.keys() - {"messages", *one.OFFERED}:
         yield "unknown-key", f"in the input there is {one.listed(unknown)}"
-    del target
+
+
+def _wrong(answer: Any, *, several: bool) -> str | None:
+    """Say why an answer cannot be one; where it may be several messages, tools' answers may be among them."""
+    if not isinstance(answer, list) or not answer or not all(isinstance(each, dict) for each in answer):
+        return f"{f'{len(answer)} messages' if isinstance(answer, list) else one.kind(answer)}, not one message of the assistant"
+    roles = [each.get("role") for each in answer]
+    if len(answer) > 1 and not several:
+        return f"{len(answer)} messages, not one message of the assistant"
+    if other := next(
+        (role for role in roles if role not in (("assistant", "tool") if several else ("assistant",))), None
+    ):
+        return f"of the role {one.short(other)}"
+    return None if "assistant" in roles else f"of the role {one.short(roles[0])}"
 
 
 def read(raw: one.Row, target: Target) -> one.Row:
@@ -54,16 +63,18 @@ def read(raw: one.Row, target: Target) -> one.Row:
     asked = raw["input"]
     return (
         {"messages": [*asked["messages"], *raw["preferred_output"]]}
-        | {key: asked[key] for key in one.OFFERED if asked.get(key) is not None}
+        | {key: asked[key] for key in one.OFFERED if key in asked}
         | {"rejected": raw["non_preferred_output"]}
+        | one.answer(raw["preferred_output"])
     )
 
 
 def write(row: one.Row, target: Target) -> one.Row:
-    """Take the last message as the preferred answer."""
+    """Take the last message, or as many as the row says, as the preferred answer."""
     del target
+    asked, answer = one.parted(row)
     return {
-        "input": {"messages": row["messages"][:-1], **one.offered(row)},
-        "preferred_output": row["messages"][-1:],
+        "input": {"messages": asked, **one.offered(row)},
+        "preferred_output": answer,
         "non_preferred_output": row["rejected"],
     }

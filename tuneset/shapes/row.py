@@ -15,7 +15,8 @@ Message = dict[str, Any]
 Said = tuple[str, str]  # a rule of `targets.rules.RULES`, and what is wrong in words
 
 FOR_TEMPLATE = "chat_template_kwargs"  # what TRL hands to the chat template, row by row
-KEYS = ("messages", "tools", "parallel_tool_calls", "functions", "rejected", "fields", FOR_TEMPLATE)
+ANSWER = "answer_messages"  # how many messages at the end are the answer to prefer, where it is not the last alone
+KEYS = ("messages", "tools", "parallel_tool_calls", "functions", "rejected", "fields", FOR_TEMPLATE, ANSWER)
 # The problems of a shape that keep a row from being read as a conversation.
 UNREADABLE = {
     "no-messages",
@@ -88,6 +89,21 @@ def words(content: Any) -> str | None:
 def offered(raw: Row) -> Row:
     """Take what a row offers beside its messages; a string of JSON is opened, as TRL and LLaMA-Factory keep tools."""
     return {key: opened(raw[key]) for key in OFFERED if raw.get(key) is not None}
+
+
+def answer(messages: list[Message]) -> Row:
+    """Say of how many messages the answer to prefer is, where it is more than one."""
+    return {ANSWER: len(messages)} if len(messages) > 1 else {}
+
+
+def parted(row: Row) -> tuple[list[Message], list[Message]]:
+    """Part the messages of a pair: what is asked, and the answer to prefer.
+
+    >>> parted({"messages": ["q", "call", "found", "a"], "answer_messages": 3})
+    (['q'], ['call', 'found', 'a'])
+    """
+    length = row.get(ANSWER, 1)
+    return row["messages"][:-length], row["messages"][-length:]
 
 
 def for_template(raw: Row) -> Row:

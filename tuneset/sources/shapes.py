@@ -233,7 +233,7 @@ def _system(cells: Cells) -> list[Message]:
 _BY_SHAPE = {
     "converse": "bedrock-nova",
     "gemini": "gemini",
-    "preference": "openai-dpo",
+    "preference": "azure-dpo",
     "chosen": "trl-preference",
     "anthropic": "anthropic",
     "graded": "openai-rft",

@@ -110,6 +110,8 @@ def is_schema(schema: Any, depth: int = DEPTH) -> bool:
         return False
     kinds = schema.get("type", [])
     kinds = kinds if isinstance(kinds, list) else [kinds]
+    if any(schema.get(key) == [] for key in ("type", "items", "anyOf", "oneOf", "allOf")):
+        return False
     required = schema.get("required", [])
     if not all(isinstance(each, str) and each in TYPES for each in kinds):
         return False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from tuneset.shapes.row import FOR_TEMPLATE, calls, dumps, numbered, opened, words
+from tuneset.shapes.row import ANSWER, FOR_TEMPLATE, calls, dumps, numbered, opened, parted, words
 from tuneset.targets import declared, talk
 from tuneset.targets.rules import severity
 
@@ -61,16 +61,22 @@ def fitted(row: Row, target: Target) -> Fitted:
         if not found:
             return Fitted(row, tuple(done))
         # what can be mended goes first: with a speaker's right name an answer may well be there
-        lost = next((each for each in found if each[0] == "message-not-an-object"), None)
+        lost = next((each for each in found if each[0] in ("message-not-an-object", "bad-pair")), None)
         rule, words = lost or next((each for each in found if each[0] in MENDS), found[0])
         mend = MENDS.get(rule)
         changed = mend[0](row, target) if mend else None
-        if mend is None or changed is None:
+        if mend is None or changed is None or (ANSWER in changed and _answer_differs(row, changed)):
             return Fitted(None, ((rule, words),))
         said = (rule, mend[1](row, target))
         done += [said] if said not in done else []
         row = changed
     return Fitted(None, (found[0],))
+
+
+def _answer_differs(row: Row, changed: Row) -> bool:
+    """Say whether an answer of several messages no longer has as many, or other speakers."""
+    before, after = ([each.get("role") for each in parted(each)[1]] for each in (row, changed))
+    return before != after
 
 
 def unlearned(row: Row, kept: Row, target: Target) -> tuple[Said, ...]:
@@ -399,6 +405,21 @@ def _named(row: Row, target: Target) -> Row | None:
     return _messages(row, change)
 
 
+def _without_nulls(row: Row, target: Target) -> Row | None:
+    del target
+
+    def change(message: Message) -> Message:
+        return {key: value for key, value in message.items() if value is not None or key not in ("name", "tool_calls")}
+
+    row = row | ({"rejected": [*map(change, row["rejected"])]} if row.get("rejected") else {})
+    return _messages(row, change)
+
+
+def _without_parallel(row: Row, target: Target) -> Row | None:
+    del target
+    return {key: value for key, value in row.items() if key != "parallel_tool_calls"}
+
+
 def _whole_texts(row: Row, target: Target) -> Row | None:
     del target
 
@@ -455,6 +476,8 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
     "settings-not-object": (_settings_opened, _words("what the chat template is given is an object, or left out")),
     "content-in-parts": (_whole_texts, _words("texts in parts are joined into one")),
+    "null-key": (_without_nulls, _words("keys with null are left out")),
+    "parallel-not-true-or-false": (_without_parallel, _words("parallel_tool_calls is left out")),
     "name-not-text": (_named, _words("names that are no text are left out")),
     "call-id-twice": (_single_ids, _words("each call has an id of its own")),
     "no-description": (_described, _words("tools without a description have their name for one")),

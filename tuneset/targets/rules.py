@@ -74,6 +74,8 @@ RULES = {
     "assistant-first": Rule("warning", "start with the user, or leave out what comes before"),
     "same-role-twice": Rule("warning", "join the two: many targets and chat templates want the speakers to take turns"),
     "name-not-text": Rule("error", "write the name of who speaks as text, or leave it out"),
+    "null-key": Rule("fine", "leave the key out"),
+    "parallel-not-true-or-false": Rule("error", "write true or false, or leave it out"),
     "weight-not-0-or-1": Rule("error", "write the weight as 0 or 1, or leave it out"),
     "weight-not-on-assistant": Rule("warning", "take it off: only answers are learned"),
     "all-weights-zero": Rule("error", "give one assistant message the weight 1, or drop the example"),

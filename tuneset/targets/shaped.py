@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tuneset.shapes import SHAPES
-from tuneset.shapes.row import FOR_TEMPLATE, dumps, opened
+from tuneset.shapes.row import ANSWER, FOR_TEMPLATE, dumps, opened
 from tuneset.targets.lines import inside, lines
 from tuneset.targets.mend import Fitted, fitted, unlearned
 from tuneset.targets.rules import has
@@ -167,6 +167,7 @@ def _row(line: str, target: Target, labels: str | None, extra: str | None) -> Ro
         row[FOR_TEMPLATE] = opened(held[FOR_TEMPLATE])
     if held.get("rejected"):  # the same
         row["rejected"] = opened(held["rejected"])
+        row |= {ANSWER: held[ANSWER]} if isinstance(held.get(ANSWER), int) else {}
     if "fields" in target.keys:
         row["fields"] = held.get("fields") or (json.loads(labels) if labels else {})
     return row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tuneset.shapes.row import FOR_TEMPLATE, KEYS, calls, kind, listed, name_of, short, words
+from tuneset.shapes.row import ANSWER, FOR_TEMPLATE, KEYS, calls, kind, listed, name_of, parted, short, words
 from tuneset.targets import declared, images
 
 if TYPE_CHECKING:
@@ -77,14 +77,26 @@ def problems(row: Row, target: Target) -> Iterator[Said]:
             yield from _message("the rejected answer", message, target)
     if "rejected" in target.keys and not row.get("rejected"):
         yield "bad-pair", "there is no answer that was rejected"
-    elif "rejected" in target.keys and row["rejected"] == messages[-1:]:
+    elif "rejected" in target.keys:
+        yield from _pair(row, target)
+
+
+def _pair(row: Row, target: Target) -> Iterator[Said]:
+    """Look at both answers of a pair."""
+    _, preferred = parted(row)
+    if row["rejected"] == preferred:
         yield "bad-pair", "the answer to prefer and the one that was rejected are the same"
+    most = max(len(preferred), len(row["rejected"]))
+    if most > 1 and ANSWER not in target.keys:
+        yield "bad-pair", f"an answer is {most} messages, and one is taken"
 
 
 def _beside(row: Row, target: Target) -> Iterator[Said]:
     if unknown := row.keys() - {"messages", *target.keys}:
         what = "has" if unknown <= set(KEYS) and target.shape != "chat" else "beside the messages there is"
         yield "unknown-key", f"{'the row ' if what == 'has' else ''}{what} {listed(unknown)}"
+    if "parallel_tool_calls" in target.keys and not isinstance(row.get("parallel_tool_calls", False), bool):
+        yield "parallel-not-true-or-false", f"parallel_tool_calls is {kind(row['parallel_tool_calls'])}"
     if FOR_TEMPLATE in target.keys and not isinstance(row.get(FOR_TEMPLATE, {}), dict):
         yield "settings-not-object", f"{FOR_TEMPLATE} is {kind(row[FOR_TEMPLATE])}, not an object"
 
@@ -96,8 +108,10 @@ def _message(where: str, message: Message, target: Target) -> Iterator[Said]:
         yield "unknown-role", f"{where} {said}"
     if unknown := message.keys() - known(role, target):
         yield "unknown-key", f"{where} has {listed(unknown)}"
-    if not isinstance(message.get("name", None if role == "function" else ""), str):
+    if not isinstance(message.get("name"), str | None) or (role == "function" and message.get("name") is None):
         yield "name-not-text", f"{where} ({short(role)}) has {kind(message.get('name'))} for a name"
+    elif null := [key for key in ("name", "tool_calls") if key in message and message[key] is None]:
+        yield "null-key", f"{where} has null for {listed(null)}"
     yield from _content(where, message, target)
     yield from _reserved(where, message, target)
     yield from _weight(where, message)

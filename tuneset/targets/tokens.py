@@ -16,7 +16,7 @@ import orjson
 
 from tuneset.errors import InputError, TunesetError, need, unknown
 from tuneset.shapes import SHAPES
-from tuneset.shapes.row import UNREADABLE
+from tuneset.shapes.row import ANSWER, UNREADABLE, parted
 from tuneset.targets import images, talk
 from tuneset.targets.lines import lines
 
@@ -269,7 +269,7 @@ def _of_raw(raw: Any, target: Target, counter: Counter) -> tuple[int, bool]:
 def _other(row: Row) -> Iterator[list[Any]]:
     """Give the conversation with the answer not to give, which stands where the last one of the assistant does."""
     if row.get("rejected"):
-        asked = row["messages"]
+        asked = row["messages"] if ANSWER not in row else parted(row)[0]
         while asked and isinstance(asked[-1], dict) and asked[-1].get("role") == "assistant":
             asked = asked[:-1]
         yield [*asked, *row["rejected"]]
