@@ -392,11 +392,11 @@ def test_rows_without_settings_for_the_template_get_empty_ones_where_others_have
 def several(number):
     """A pair whose answers are several messages: a call, what the tool says, and what is made of it."""
     asked, *answer = called(number)
-    guess = [{"role": "assistant", "content": "Let me guess."}, {"role": "assistant", "content": f"Lost, {number}."}]
+    guess = [*answer[:-1], {"role": "assistant", "content": f"Lost, {number}."}]
     return {
         "input": {"messages": [asked], "tools": [TOOL]},
         "preferred_output": answer,
-        "non_preferred_output": guess if number % 2 else guess[1:],
+        "non_preferred_output": guess if number % 2 else guess[-1:],
     }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_tokens import model
 
 from tuneset.shapes import SHAPES
-from tuneset.targets import TARGETS, images, rules, tokens
+from tuneset.targets import TARGETS, counters, images, rules, tokens
 
 law = settings(deadline=None, max_examples=200)
 # Targets that take images in data URLs, one for each shape that has them.
@@ -276,5 +276,5 @@ def test_images_count_towards_the_longest_example(tmp_path):
 
 
 def test_images_are_not_counted_for_the_tokenizers_of_others(tmp_path):
-    counter = tokens.counter(str(model(tmp_path)))
+    counter = counters.counter(str(model(tmp_path)))
     assert counter(row(url(png(1024, 1024)))) == counter(row())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tuneset.errors import InputError, RecipeError, TunesetError
 from tuneset.shapes import SHAPES
-from tuneset.targets import TARGETS, cost, tokens
+from tuneset.targets import TARGETS, cost, counters, tokens
 
 law = settings(deadline=None, max_examples=60)
 
@@ -79,7 +79,7 @@ def model(folder, template=None):
 
 @pytest.mark.parametrize(("name", "charged"), [("gpt-4o", 101), ("gpt-4o-mini", 101), ("gpt-3.5-turbo", 105), ("gpt-4", 105)])  # fmt: skip
 def test_the_cookbooks_function_counts_what_openai_charged(name, charged):
-    assert tokens.counter(name)(WEATHER) == charged
+    assert counters.counter(name)(WEATHER) == charged
 
 
 def test_functions_in_the_old_place_count_the_same():
@@ -95,7 +95,7 @@ def test_parameters_inside_of_others_count_too():
     flat = offer({"properties": {"address": {"type": "object"}}})
     nested = offer({"properties": {"address": inner}})
     listed = offer({"properties": {"address": {"type": "array", "items": inner}}})
-    added = tokens.PER_PROPERTIES + tokens.PER_PROPERTY + int(tokens.of_row({"messages": ["street:string:"]}) - 3)
+    added = counters.PER_PROPERTIES + counters.PER_PROPERTY + int(tokens.of_row({"messages": ["street:string:"]}) - 3)
     assert tokens.of_row(nested) - tokens.of_row(flat) == added
     assert tokens.of_row(listed) > tokens.of_row(flat)
 
@@ -123,12 +123,12 @@ def test_parameters_inside_of_others_count_too():
     ],
 )
 def test_a_model_has_the_encoding_of_its_base(name, encoding):
-    assert tokens.encoding_of(name) == encoding
+    assert counters.encoding_of(name) == encoding
 
 
 def test_the_two_encodings_differ():
     text = {"messages": [{"role": "user", "content": "Übergrößenträger, 안녕하세요"}]}
-    assert tokens.counter("gpt-4")(text) > tokens.counter("gpt-4o")(text) == tokens.of_row(text)
+    assert counters.counter("gpt-4")(text) > counters.counter("gpt-4o")(text) == tokens.of_row(text)
 
 
 # Other tokenizers
@@ -137,14 +137,14 @@ def test_the_two_encodings_differ():
 @pytest.mark.parametrize("name", ["o200k", "gpt-9", "no/such", "llama", "", "mistral-7b"])
 def test_an_unknown_name_is_refused_with_what_there_is(name):
     with pytest.raises(RecipeError, match="unknown tokenizer") as caught:
-        tokens.counter(name, "recipe.toml")
+        counters.counter(name, "recipe.toml")
     assert caught.value.where == "recipe.toml"
     assert "tokenizer.json" in caught.value.hint
 
 
 def test_the_nearest_name_is_said():
     with pytest.raises(RecipeError) as caught:
-        tokens.counter("cl100k")
+        counters.counter("cl100k")
     assert caught.value.hint.startswith("'cl100k_base'")
 
 
@@ -155,7 +155,7 @@ def test_the_nearest_name_is_said():
 def test_a_package_that_is_not_there_is_named(name, package, brings, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(TunesetError, match=package) as caught:
-        tokens.counter(name)
+        counters.counter(name)
     assert brings in caught.value.hint
 
 
@@ -163,23 +163,23 @@ def test_a_row_counts_what_its_chat_template_writes(tmp_path):
     folder = model(tmp_path, TEMPLATE)
     for path in (folder, folder / "tokenizer.json"):
         # <s>, and for each turn <turn>, role, words, <end>: Where is it ? are four, Orders is one
-        assert tokens.counter(str(path))(TALK) == 1 + (3 + 4) + (3 + 1)
+        assert counters.counter(str(path))(TALK) == 1 + (3 + 4) + (3 + 1)
 
 
 def test_a_tokenizer_alone_counts_by_openais_rule(tmp_path):
-    assert tokens.counter(str(model(tmp_path)))(TALK) == 3 + (3 + 1 + 4) + (3 + 1 + 1)
+    assert counters.counter(str(model(tmp_path)))(TALK) == 3 + (3 + 1 + 4) + (3 + 1 + 1)
 
 
 def test_a_folder_without_a_tokenizer_is_an_input_error(tmp_path):
     for path in (tmp_path, tmp_path / "tokenizer.json"):
         with pytest.raises(InputError, match=r"no tokenizer\.json"):
-            tokens.counter(str(path))
+            counters.counter(str(path))
 
 
 def test_a_row_that_the_template_refuses_is_counted_apart(tmp_path):
-    counter = tokens.counter(str(model(tmp_path, TEMPLATE)))
+    counter = counters.counter(str(model(tmp_path, TEMPLATE)))
     asked = {"messages": [ASK, {"role": "tool", "tool_call_id": "a", "content": "x"}, SAY]}
-    with pytest.raises(tokens.Refused, match="no tools"):
+    with pytest.raises(counters.Refused, match="no tools"):
         counter(asked)
     found = tokens.file(written(tmp_path, TALK, asked, TALK), TARGETS["openai"], counter)
     assert (found.rows, found.refused, found.unread, found.lines.tolist()) == (2, 1, 0, [1, 3])

@@ -1,4 +1,4 @@
-"""OpenAI's JSON schema of a row, put together from its client's types: `openai_schema.py chat|preference|reinforcement FILES`.
+"""OpenAI's JSON schema of a row, put together from its client's types: `openai_schema.py chat|preference|several|reinforcement FILES`.
 
 The types of a message, a call and a tool are OpenAI's, of the same month as the schema. The three rows around them, and the
 weight, which its client does not know, are written here as that schema describes them: nothing is required of a row, and
@@ -64,6 +64,18 @@ class Preference(TypedDict, total=False):
     non_preferred_output: One
 
 
+class Several(TypedDict, total=False):
+    """The same as Azure has it: an answer may be several messages, of tools too."""
+
+    input: Input
+    preferred_output: Annotated[
+        list[chat.ChatCompletionAssistantMessageParam | chat.ChatCompletionToolMessageParam], Field(min_length=1)
+    ]
+    non_preferred_output: Annotated[
+        list[chat.ChatCompletionAssistantMessageParam | chat.ChatCompletionToolMessageParam], Field(min_length=1)
+    ]
+
+
 class _Messages(TypedDict):
     messages: Annotated[list[Graded], Field(min_length=1)]
 
@@ -74,7 +86,7 @@ class Reinforcement(_Messages, total=False):
     tools: list[chat.ChatCompletionToolParam]
 
 
-ROWS = {"chat": Chat, "preference": Preference, "reinforcement": Reinforcement}
+ROWS = {"chat": Chat, "preference": Preference, "several": Several, "reinforcement": Reinforcement}
 VALIDATOR = Draft202012Validator(TypeAdapter(ROWS[sys.argv[1]]).json_schema())
 
 

@@ -14,7 +14,7 @@ from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from ours import chat_rows, compared
 from pydantic import TypeAdapter
 
-from tuneset.targets import tokens
+from tuneset.targets import counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ FOLDER = MistralTokenizer._data_path()  # noqa: SLF001  its own constructors tak
 THEIRS = {
     name: MistralTokenizer.from_file(FOLDER / file, mode=ValidationMode.finetuning) for name, file in FILES.items()
 }
-OURS = {name: tokens.counter(f"mistral:{name}") for name in FILES}
+OURS = {name: counters.counter(f"mistral:{name}") for name in FILES}
 
 
 def long(row: Any, name: str) -> int | None:
@@ -52,7 +52,7 @@ def counted(row: Any, name: str) -> int | None:
     """Count a row as we do."""
     try:
         return OURS[name](row)
-    except tokens.Refused:
+    except counters.Refused:
         return None
 
 

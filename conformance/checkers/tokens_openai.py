@@ -17,7 +17,7 @@ from lines import main
 from ours import chat_rows, compared
 from tiktoken import load
 
-from tuneset.targets import tokens
+from tuneset.targets import counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def shipped(address: str) -> bytes:
 
 load.read_file = shipped
 ENCODINGS = {name: opened(name) for name in FUNCTION}
-OURS = {name: tokens.counter(name) for name in FUNCTION}
+OURS = {name: counters.counter(name) for name in FUNCTION}
 
 
 def long(text: str, name: str) -> int:
@@ -93,7 +93,7 @@ def differences(row: Any) -> Iterator[str]:
         if (counted := ours(row)) != theirs:
             yield f"{name}: {theirs} tokens, and we count {counted}"
         for text in (each["content"] for each in row["messages"] if isinstance(each.get("content"), str)):
-            counted = ours({"messages": [{"content": text}]}) - tokens.PER_REPLY - tokens.PER_MESSAGE
+            counted = ours({"messages": [{"content": text}]}) - counters.PER_REPLY - counters.PER_MESSAGE
             if (theirs := long(text, name)) != counted:
                 yield f"{name}: {theirs} tokens, and we count {counted}, in {text[:60]!r}"
 

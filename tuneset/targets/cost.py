@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tuneset.errors import RecipeError, unknown, way_out
-from tuneset.targets.tokens import untuned
+from tuneset.targets.counters import untuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

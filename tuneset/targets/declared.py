@@ -104,10 +104,8 @@ def is_schema(schema: Any, depth: int = DEPTH) -> bool:
     >>> is_schema({"type": "object", "properties": {"id": {"type": "string"}}}), is_schema({"type": "text"})
     (True, False)
     """
-    if isinstance(schema, bool):
-        return True
     if not isinstance(schema, dict) or not depth:
-        return False
+        return isinstance(schema, bool)
     kinds = schema.get("type", [])
     kinds = kinds if isinstance(kinds, list) else [kinds]
     if any(schema.get(key) == [] for key in ("type", "items", "anyOf", "oneOf", "allOf")):

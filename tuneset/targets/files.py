@@ -127,11 +127,11 @@ def priced(found: Checked, bill: Bill) -> Checked:
 
     Counts are an estimate by OpenAI's rule unless `bill` names a tokenizer; 10 us a row. No cost where no row was read.
     """
-    from tuneset.targets import cost, tokens  # noqa: PLC0415  their tables take .1 s
+    from tuneset.targets import cost, counters, tokens  # noqa: PLC0415  their tables take .1 s
 
     if found.target.shape == "table" and bill == Bill():
         return found
-    counter = tokens.counter(bill.tokenizer, "--tokenizer") if bill.tokenizer else tokens.of_row
+    counter = counters.counter(bill.tokenizer, "--tokenizer") if bill.tokenizer else tokens.of_row
     counted = {file: tokens.file(Path(file), found.target, counter) for file in found.rows}
     paths = [Path(file) for file in found.rows]
     first, held = counted[str(paths[0])], [counted[str(path)].counts for path in validation_of(paths)]

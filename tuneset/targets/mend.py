@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
-from tuneset.shapes.row import ANSWER, FOR_TEMPLATE, calls, dumps, numbered, opened, parted, words
+from tuneset.shapes.row import ANSWER, FOR_TEMPLATE, calls, opened, parted, words
 from tuneset.targets import declared, talk
+from tuneset.targets.called import (
+    CALL,
+    CALLED,
+    TOOL,
+    closed_arguments,
+    described,
+    each_message,
+    known_only,
+    short_ids,
+    single_ids,
+    tools_opened,
+    typed_parameters,
+    with_parameters,
+)
 from tuneset.targets.rules import severity
 
 if TYPE_CHECKING:
@@ -102,12 +112,6 @@ def _matters(rule: str, target: Target) -> bool:
     return rule == "unknown-key" or severity(rule, target) == "error"
 
 
-def _messages(row: Row, change: Callable[[Message], Message | None]) -> Row | None:
-    """Change each message; None where one cannot be."""
-    changed = [change(message) if isinstance(message, dict) else None for message in row["messages"]]
-    return None if None in changed else row | {"messages": changed}
-
-
 def _without_keys(row: Row, target: Target) -> Row | None:
     row = _current(row, target)
     used = any(calls(message) for message in row["messages"] if isinstance(message, dict))
@@ -127,23 +131,12 @@ def _without_keys(row: Row, target: Target) -> Row | None:
             return None
         left = {key: value for key, value in message.items() if key in allowed}
         return left | (
-            {"tool_calls": [_only(each, CALL, CALLED) for each in left["tool_calls"]]} if calls(left) else {}
+            {"tool_calls": [known_only(each, CALL, CALLED) for each in left["tool_calls"]]} if calls(left) else {}
         )
 
     if isinstance(kept.get("tools"), list):
-        kept["tools"] = [_only(tool, TOOL, declared.FUNCTION_KEYS) for tool in kept["tools"]]
-    return _messages(kept, change)
-
-
-TOOL, CALL, CALLED = {"type", "function"}, {"id", "type", "function"}, {"name", "arguments"}
-
-
-def _only(each: Any, keys: set[str], function_keys: set[str]) -> Any:
-    """Leave of a tool or a call what every target knows."""
-    if not isinstance(each, dict) or not isinstance(each.get("function"), dict):
-        return each
-    function = {key: value for key, value in each["function"].items() if key in function_keys}
-    return {key: value for key, value in each.items() if key in keys} | {"function": function}
+        kept["tools"] = [known_only(tool, TOOL, declared.FUNCTION_KEYS) for tool in kept["tools"]]
+    return each_message(kept, change)
 
 
 def _current(row: Row, target: Target) -> Row:
@@ -192,7 +185,7 @@ def _with_roles(row: Row, target: Target) -> Row | None:
         return None if new is None and role != "system" else message | {"role": new or role}
 
     row = _current(row, target)
-    named = _messages(row, change)
+    named = each_message(row, change)
     if named is None or "system" in target.roles:
         return named
     return _system_joined(named)
@@ -240,8 +233,16 @@ def _user_first(row: Row, target: Target) -> Row | None:
 
 def _joined(row: Row, target: Target) -> Row | None:
     del target
+    messages, rejected = _as_one(row["messages"]), _as_one(row.get("rejected") or [])
+    if messages is None or rejected is None:
+        return None
+    return row | {"messages": messages} | ({"rejected": rejected} if rejected else {})
+
+
+def _as_one(spoken: list[Message]) -> list[Message] | None:
+    """Join messages of one role that follow each other; None where that cannot be."""
     messages: list[Message] = []
-    for message in row["messages"]:
+    for message in spoken:
         last = messages[-1] if messages else {}
         same = message.get("role") in ("user", "assistant") and message.get("role") == last.get("role")
         if same and not calls(last):
@@ -251,7 +252,7 @@ def _joined(row: Row, target: Target) -> Row | None:
             messages[-1] = last | message | {"content": "\n\n".join(map(str, texts))}
         else:
             messages.append(message)
-    return row | {"messages": messages}
+    return messages
 
 
 def _cut(row: Row, target: Target) -> Row | None:
@@ -260,50 +261,6 @@ def _cut(row: Row, target: Target) -> Row | None:
     messages = row["messages"]
     last = max((n for n, each in enumerate(messages) if each.get("role") == "assistant"), default=-1)
     return row | {"messages": messages[: last + 1]} if last >= 0 else None
-
-
-def _short_ids(row: Row, target: Target) -> Row | None:
-    """Give calls ids of nine letters and digits, the same for the same id."""
-    del target
-
-    def change(message: Message) -> Message | None:
-        changed = dict(message)
-        if calls(message):
-            changed["tool_calls"] = [call | {"id": _short_id(call["id"])} for call in message["tool_calls"]]
-        if isinstance(message.get("tool_call_id"), str):
-            changed["tool_call_id"] = _short_id(message["tool_call_id"])
-        return changed
-
-    return _messages(row, change)
-
-
-def _single_ids(row: Row, target: Target) -> Row | None:
-    """Give a call whose id another one has a new id, and its answer the same."""
-    del target
-    used: set[str] = set()
-    now: dict[str, str] = {}
-
-    def own(made: str) -> str:
-        free = (numbered(number) for number in count(len(used) + 1))
-        now[made] = next(each for each in free if each not in used) if made in used else made
-        used.add(now[made])
-        return now[made]
-
-    def change(message: Message) -> Message | None:
-        changed = dict(message)
-        if calls(message):
-            changed["tool_calls"] = [call | {"id": own(call["id"])} for call in message["tool_calls"]]
-        if isinstance(message.get("tool_call_id"), str):
-            changed["tool_call_id"] = now.get(message["tool_call_id"], message["tool_call_id"])
-        return changed
-
-    return _messages(row, change)
-
-
-def _short_id(made: str) -> str:
-    if len(made) == 9 and made.isascii() and made.isalnum():
-        return made
-    return hashlib.sha256(made.encode()).hexdigest()[:9]
 
 
 def _apart(row: Row, target: Target) -> Row | None:
@@ -331,12 +288,12 @@ def _whole_weights(row: Row, target: Target) -> Row | None:
             return {key: value for key, value in message.items() if key != "weight"}
         return message | {"weight": int(weight)} if weight in (0, 1, True, False) else None
 
-    return _messages(row, change)
+    return each_message(row, change)
 
 
 def _answers_weighed(row: Row, target: Target) -> Row | None:
     del target
-    return _messages(
+    return each_message(
         row,
         lambda message: (
             message
@@ -344,46 +301,6 @@ def _answers_weighed(row: Row, target: Target) -> Row | None:
             else {key: value for key, value in message.items() if key != "weight"}
         ),
     )
-
-
-def _closed_arguments(row: Row, target: Target) -> Row | None:
-    """Write arguments that are an object as the string of JSON that they should be."""
-    del target
-
-    def change(message: Message) -> Message | None:
-        if not calls(message):
-            return message
-        made = [_closed(call) for call in message["tool_calls"]]
-        return None if None in made else message | {"tool_calls": made}
-
-    return _messages(row, change)
-
-
-def _closed(call: Any) -> Any:
-    function: dict[str, Any] = (call.get("function") if isinstance(call, dict) else None) or {}
-    arguments = function.get("arguments")
-    if isinstance(arguments, dict):
-        return call | {"function": function | {"arguments": dumps(arguments)}}
-    try:
-        return call if isinstance(arguments, str) and isinstance(orjson.loads(arguments), dict) else None
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _tools_opened(row: Row, target: Target) -> Row | None:
-    del target
-    kept = {key: value for key, value in row.items() if key not in ("tools", "functions") or value is not None}
-    tools = opened(kept.get("tools", []))
-    if isinstance(tools, list) and "tools" in kept:
-        kept["tools"] = [
-            {"type": "function", "function": each} if isinstance(each, dict) and "name" in each else _typed(each)
-            for each in tools
-        ]
-    return kept if kept != row else None
-
-
-def _typed(tool: Any) -> Any:
-    return {"type": "function"} | tool if isinstance(tool, dict) and "type" not in tool else tool
 
 
 def _settings_opened(row: Row, target: Target) -> Row | None:
@@ -402,7 +319,7 @@ def _named(row: Row, target: Target) -> Row | None:
         return message if good else {key: value for key, value in message.items() if key != "name"}
 
     row = row | ({"rejected": [*map(change, row["rejected"])]} if row.get("rejected") else {})
-    return _messages(row, change)
+    return each_message(row, change)
 
 
 def _without_nulls(row: Row, target: Target) -> Row | None:
@@ -412,7 +329,7 @@ def _without_nulls(row: Row, target: Target) -> Row | None:
         return {key: value for key, value in message.items() if value is not None or key not in ("name", "tool_calls")}
 
     row = row | ({"rejected": [*map(change, row["rejected"])]} if row.get("rejected") else {})
-    return _messages(row, change)
+    return each_message(row, change)
 
 
 def _without_parallel(row: Row, target: Target) -> Row | None:
@@ -428,32 +345,7 @@ def _whole_texts(row: Row, target: Target) -> Row | None:
         return message if text is None else message | {"content": text}
 
     row = row | ({"rejected": [*map(change, row["rejected"])]} if row.get("rejected") else {})
-    return _messages(row, change)
-
-
-def _described(row: Row, target: Target) -> Row | None:
-    del target
-
-    def change(function: Row) -> Row:
-        return function | ({} if str(function.get("description") or "").strip() else {"description": function["name"]})
-
-    return row | {"tools": [tool | {"function": change(tool["function"])} for tool in row["tools"]]}
-
-
-def _typed_parameters(row: Row, target: Target) -> Row | None:
-    del target
-
-    def change(function: Row) -> Row:
-        untyped = isinstance(function.get("parameters"), dict) and "type" not in function["parameters"]
-        return function | ({"parameters": {"type": "object"} | function["parameters"]} if untyped else {})
-
-    return row | {"tools": [tool | {"function": change(tool["function"])} for tool in row["tools"]]}
-
-
-def _with_parameters(row: Row, target: Target) -> Row | None:
-    del target
-    empty = {"parameters": {"type": "object", "properties": {}}}
-    return row | {"tools": [tool | {"function": empty | tool["function"]} for tool in row["tools"]]}
+    return each_message(row, change)
 
 
 def _words(said: str) -> Callable[[Row, Target], str]:
@@ -468,20 +360,20 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "assistant-first": (_user_first, _words("what the assistant says before the user is left out")),
     "same-role-twice": (_joined, _words("messages of one role in a row are joined")),
     "last-not-assistant": (_cut, _words("what follows the last answer is left out")),
-    "call-id-not-9-letters": (_short_ids, _words("the ids of calls have nine letters and digits now")),
+    "call-id-not-9-letters": (short_ids, _words("the ids of calls have nine letters and digits now")),
     "content-beside-call": (_apart, _words("the words beside a call are a message of their own")),
     "weight-not-0-or-1": (_whole_weights, _words("weights are written as 0 or 1")),
     "weight-not-on-assistant": (_answers_weighed, _words("weights on messages that are no answers are left out")),
     "image-with-weight": (_answers_weighed, _words("weights on messages that are no answers are left out")),
-    "arguments-not-json": (_closed_arguments, _words("arguments are written as a string of JSON")),
+    "arguments-not-json": (closed_arguments, _words("arguments are written as a string of JSON")),
     "settings-not-object": (_settings_opened, _words("what the chat template is given is an object, or left out")),
     "content-in-parts": (_whole_texts, _words("texts in parts are joined into one")),
     "null-key": (_without_nulls, _words("keys with null are left out")),
     "parallel-not-true-or-false": (_without_parallel, _words("parallel_tool_calls is left out")),
     "name-not-text": (_named, _words("names that are no text are left out")),
-    "call-id-twice": (_single_ids, _words("each call has an id of its own")),
-    "no-description": (_described, _words("tools without a description have their name for one")),
-    "no-type": (_typed_parameters, _words("parameters without a type are an object's")),
-    "no-parameters": (_with_parameters, _words("tools without parameters have empty ones")),
-    "bad-tools": (_tools_opened, _words("tools are written as a list of functions")),
+    "call-id-twice": (single_ids, _words("each call has an id of its own")),
+    "no-description": (described, _words("tools without a description have their name for one")),
+    "no-type": (typed_parameters, _words("parameters without a type are an object's")),
+    "no-parameters": (with_parameters, _words("tools without parameters have empty ones")),
+    "bad-tools": (tools_opened, _words("tools are written as a list of functions")),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -86,6 +87,9 @@ def _pair(row: Row, target: Target) -> Iterator[Said]:
     _, preferred = parted(row)
     if row["rejected"] == preferred:
         yield "bad-pair", "the answer to prefer and the one that was rejected are the same"
+    roles = [each.get("role") for each in row["rejected"] if not calls(each)]
+    if ("assistant", "assistant") in pairwise(roles):
+        yield "same-role-twice", "two messages of the rejected answer are both of the role assistant"
     most = max(len(preferred), len(row["rejected"]))
     if most > 1 and ANSWER not in target.keys:
         yield "bad-pair", f"an answer is {most} messages, and one is taken"
