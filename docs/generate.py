@@ -161,7 +161,7 @@ def _target(target: Target) -> str:
         *([f"at most {target.max_validation_rows:,} validation rows"] if target.max_validation_rows else []),
         *(
             [
-                f"beside more than {target.validation_from:,} train rows, at most {target.validation_share * 100:.0f} % of them for validation"
+                f"more than {target.validation_from:,} validation rows only up to {target.validation_share * 100:.0f} % of the train rows"
             ]
             if target.validation_share
             else []

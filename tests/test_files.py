@@ -290,7 +290,7 @@ def test_after_mending_what_is_wrong_with_the_file_as_a_whole_is_named_and_ends_
 
 
 def test_after_mending_too_large_a_validation_file_still_ends_with_1(tmp_path):
-    asked = [f"{hashlib.sha256(str(n).encode()).hexdigest()}" for n in range(1_500)]
+    asked = [f"{hashlib.sha256(str(n).encode()).hexdigest()}" for n in range(2_101)]
     rows = [
         {"contents": [{"role": role, "parts": [{"text": text}]} for role, text in (("user", each), ("model", "a"))]}
         for each in asked
@@ -499,7 +499,7 @@ def contents(asked):
 
 
 @pytest.mark.parametrize(
-    ("train", "held", "many"), [(1_001, 301, 1), (1_001, 300, 0), (1_000, 999, 0), (1_010, 303, 0)]
+    ("train", "held", "many"), [(3_400, 1_021, 1), (3_400, 1_020, 0), (1_001, 1_000, 0), (100, 1_001, 1)]
 )
 def test_gemini_takes_so_many_validation_rows_beside_the_train_rows(tmp_path, train, held, many):
     first = file(tmp_path, "train.jsonl", *(contents(f"{n} {n * 7919}") for n in range(train)))

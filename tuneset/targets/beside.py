@@ -34,14 +34,17 @@ def held_back(train: int, held: int, target: Target) -> pl.DataFrame:
     """Say where a validation file has too many rows beside those that are trained on: the problems of one file.
 
     >>> from tuneset.targets.table import TARGETS
-    >>> held_back(2_000, 601, TARGETS["gemini"])["says"].to_list()
-    ['601 rows beside 2,000 to train on, and 600 (30 %) are taken']
+    >>> held_back(2_000, 1_000, TARGETS["gemini"]).height
+    0
+    >>> held_back(4_000, 1_201, TARGETS["gemini"])["says"].to_list()
+    ['1,201 rows beside 4,000 to train on, and 1,200 are taken: 30 %, or 1,000 where that is more']
     """
-    most = int(train * target.validation_share + 1e-9)  # .3 * 1010 is a little less than 303
-    says = f"{held:,} rows beside {train:,} to train on, and {most:,} ({target.validation_share:.0%}) are taken"
-    over = target.validation_share and train > target.validation_from and held > most
+    share = int(train * target.validation_share + 1e-9)  # .3 * 1010 is a little less than 303
+    most = max(share, target.validation_from)
+    says = f"{held:,} rows beside {train:,} to train on, and {most:,} are taken: "
+    says += f"{target.validation_share * 100:.0f} %, or {target.validation_from:,} where that is more"
     fewer = rules.Rule("error", "hold back fewer rows: tuneset prepare --validation takes a smaller share")
-    found = [(None, "too-many-rows", says.replace("%", " %"))] if over else []
+    found = [(None, "too-many-rows", says)] if target.validation_share and held > most else []
     return rules.weighed(found, target, {"too-many-rows": fewer})
 
 

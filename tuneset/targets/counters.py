@@ -29,7 +29,8 @@ ENCODING = "o200k_base"
 PER_MESSAGE = 3  # <|start|>, the end of the role, the end of the message
 PER_REPLY = 3  # the reply is primed with <|start|>assistant<|message|>
 PER_NAME = 1
-# The cookbook's num_tokens_for_tools, by what OpenAI's API charged for definitions.
+# The cookbook's num_tokens_for_tools, by what OpenAI's API charged for definitions: section 7 of
+# https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken, read again in public copies on 2026-11-23.
 PER_FUNCTION = {"o200k_base": 7, "cl100k_base": 10}
 PER_PROPERTIES, PER_PROPERTY, PER_ENUM, PER_ENUM_ITEM, AFTER_FUNCTIONS = 3, 3, -3, 3, 12
 # What the names of OpenAI's models begin with, as tiktoken.model has them.

@@ -56,7 +56,7 @@ class Target:
     max_rows: int = 0
     max_validation_rows: int = 0
     validation_share: float = 0  # most validation rows as a share of the train rows (0: any) ...
-    validation_from: int = 0  # ... where these are more than so many
+    validation_from: int = 0  # ... of which so many are taken whatever the share
     max_bytes: int = 0
     max_tokens: int = 0  # a longer example is cut from the end, where the answer is
     errors: frozenset[str] = frozenset()
