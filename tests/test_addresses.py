@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from fetch_server import repository
+from hypothesis import given
+from hypothesis import strategies as st
 from test_fetch_hub import CARD, FILES, server  # noqa: F401  a fixture
 from test_mix import prepared, rows
 
@@ -17,6 +19,8 @@ import tuneset
 from tuneset import run
 from tuneset.cli import main
 from tuneset.errors import RecipeError, RunError
+from tuneset.fetch import written
+from tuneset.fetch.fetched import shown
 
 FORBIDDING = CARD.replace("cc-by-4.0", "cc-by-nc-4.0")
 
@@ -185,3 +189,31 @@ def test_a_dry_run_of_what_lies_here_says_that_nothing_would_be_fetched(tmp_path
     got = CliRunner().invoke(main, ["prepare", "a b.csv", "--dry-run"], catch_exceptions=False)
     assert "Nothing would be fetched" in got.output
     assert "tuneset prepare 'a b.csv'" in got.output
+
+
+def test_a_secret_in_an_address_is_written_nowhere_and_the_run_goes_on_without_it(hub, tmp_path):
+    hub.files["/t2.csv?token=SECRETTOK99"] = hub.files["/t2.csv"] = (
+        "text,label\n" + "".join(f"where is parcel {n} now,{'ab'[n % 2]}\n" for n in range(30))
+    ).encode()
+    address = f"{hub.url}/t2.csv?token=SECRETTOK99".replace("://", "://bob:PWPW99@")
+    made = tuneset.prepare(address, out=tmp_path / "run")
+    made.export("csv")
+    for path in made.path.rglob("*"):
+        held = path.read_bytes() if path.is_file() else b""
+        assert b"SECRETTOK99" not in held, path
+        assert b"PWPW99" not in held, path
+    hub.requests.clear()
+    again = tuneset.prepare(address, out=tmp_path / "run")
+    assert tuneset.prepare(made.path).examples().equals(again.examples())
+    assert hub.requests == []
+    shutil.rmtree(made.folder.inside / "fetched")
+    (made.folder.stage("get") / "stage.json").unlink()
+    with pytest.raises(RunError, match="a secret was left out of this address"):
+        tuneset.prepare(made.path)
+
+
+@given(st.text(), st.sampled_from(["https://", "s3://", "hf:", "sql:postgresql://"]))
+def test_an_address_that_may_be_written_down_stays_the_same_address(rest, scheme):
+    once = written(scheme + rest)
+    assert written(once) == once
+    assert shown(once) == shown(scheme + rest)

@@ -224,6 +224,19 @@ def clear_unfinished(folder: Folder) -> None:
         path.unlink(missing_ok=True)
 
 
+def empty(folder: Folder) -> None:
+    """Remove all that a run has made, but what people wrote, what was fetched, and which id is on which side."""
+    kept = {folder.path / name for name in ("recipe.toml", "decisions.jsonl", "labels.md")}
+    kept |= {folder.inside / "lock", folder.stage("split") / "split.parquet"}
+    for path in sorted(folder.path.rglob("*"), reverse=True):
+        if path in kept or path.is_relative_to(folder.inside / "fetched"):
+            continue
+        if not path.is_dir() or path.is_symlink():
+            path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
+
+
 @contextlib.contextmanager
 def only_one(folder: Folder) -> Iterator[None]:
     """Keep two runs from writing into one folder at the same time; a killed run leaves nothing locked."""

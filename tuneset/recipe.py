@@ -189,7 +189,8 @@ class Recipe(Part):
         """Name sources by their files where there are several; two of one name would share their rows' ids."""
         for each in self.sources if len(self.sources) > 1 else []:
             if "name" not in each.model_fields_set and each.paths:
-                each.name = Path(each.paths[0]).stem
+                first = each.paths[0]  # what stands behind the question mark of an address may be a secret
+                each.name = Path(first.partition("?")[0] if "://" in first else first).stem
         names = [each.name for each in self.sources]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two sources are named {min(twice)!r}: give each a name of its own")

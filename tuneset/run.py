@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tuneset import __version__, recipe, sources, stages
 from tuneset.dataset import Dataset
 from tuneset.errors import InputError, RecipeError, RunError, TunesetError, unknown, way_out
-from tuneset.fetch import bring, folder_name, is_address
+from tuneset.fetch import bring, folder_name, is_address, written
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
@@ -288,7 +288,7 @@ def _refuse_files(path: Path) -> None:
 
 def _inputs(sources: Sequence[recipe.Source]) -> list[tuple[str, list[str]]]:
     return [
-        (each.kind, [path if is_address(path) else str(Path(path).resolve()) for path in each.paths])
+        (each.kind, [written(path) if is_address(path) else str(Path(path).resolve()) for path in each.paths])
         for each in sources
     ]
 

@@ -15,7 +15,7 @@ from tuneset import __version__, hiding, model, near, sources, step
 from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
-from tuneset.fetch import bring, is_address
+from tuneset.fetch import bring, is_address, written
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
 from tuneset.report.page import counted
@@ -119,7 +119,13 @@ def resolved(planned: Recipe, facts: Mapping[str, Any]) -> Recipe:
     """Fill what reading found out into the recipe: columns, task, instruction, strata, and every default."""
     found = zip(planned.sources, facts["columns"], strict=True)
     read = [
-        source.model_copy(update={"text": source.text or columns["text"], "labels": source.labels or columns["labels"]})
+        source.model_copy(
+            update={
+                "paths": [written(path) if is_address(path) else path for path in source.paths],
+                "text": source.text or columns["text"],
+                "labels": source.labels or columns["labels"],
+            }
+        )
         for source, columns in found
     ]
     labels = read[0].labels

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuneset.errors import RecipeError, RunError, need, unknown
+from tuneset.errors import RecipeError, RunError, TunesetError, need, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,10 +145,22 @@ def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambd
     for each in crawls:
         left += kept.forget(each, url)
     if Path(folder) not in crawls:
-        from tuneset import run  # noqa: PLC0415  with the stages
-
-        run.prepare(folder, watch=watch)
+        _prepare_again(Path(folder), watch)
     return left
+
+
+def _prepare_again(path: Path, watch: Callable[[Any], None]) -> None:
+    """Prepare a run anew; where it cannot be, all it had made is removed: no word of the page may stay in it."""
+    from tuneset import run  # noqa: PLC0415  with the stages
+    from tuneset.folder import Folder, empty  # noqa: PLC0415
+
+    try:
+        run.prepare(path, watch=watch)
+    except TunesetError as error:
+        empty(Folder(path))
+        what = f"the page is forgotten, and so are the files of this run, which cannot be prepared without it: {error.what}"
+        hint = f"{error.hint}; change {path / 'recipe.toml'}, then: tuneset prepare {path}"
+        raise RunError(what, error.where, hint) from error
 
 
 def _crawls(folder: Path) -> list[Path]:

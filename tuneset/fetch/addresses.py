@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tuneset.errors import RecipeError
+from tuneset.errors import RecipeError, RunError
 from tuneset.fetch import fetched
 from tuneset.fetch.fetched import LIMIT, Fetched, shown
 from tuneset.publish.http import quiet
@@ -70,6 +70,9 @@ def fetch(address: str, folder: Path, watch: Watch = _nothing, *, query: str = "
     if done := fetched.begin(folder, address, query):
         watch(fetched.Event(done.about.address, "already"))
         return done
+    if "…" in address:
+        hint = "give the whole address again, or write ${NAME} in the place of … and set it in the environment"
+        raise RunError("a secret was left out of this address", shown(address), hint)
     with quiet():
         found = (
             module.fetch(asked, folder, watch, query) if kind == "sql" else module.fetch(asked, folder, watch, limit)

@@ -83,6 +83,25 @@ def shown(address: str) -> str:
     return _SECRET.sub(lambda found: f"{found[1] or found[2]}…" if found[1] or long else found[0], hidden)
 
 
+def written(address: str) -> str:
+    """Return an address as it may be written down: a secret that stands in it is left out, `${NAME}` stays.
+
+    >>> written("https://example.org/a.csv?token=${TOKEN}&signature=99&page=2")
+    'https://example.org/a.csv?token=${TOKEN}&signature=…&page=2'
+    >>> written("https://ann:geheim@example.org/a.csv")
+    'https://ann:…@example.org/a.csv'
+    """
+    long = not address.startswith("sql:")
+    hidden = re.sub(r"(://[^/@:\s]*):(?!\$\{\w+\}@)[^/\s]*@", r"\1:…@", address)
+
+    def left(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        own = re.fullmatch(r"\$\{\w+\}", found[0].removeprefix(name))
+        return found[0] if own or not (found[1] or long) else f"{name}…"
+
+    return _SECRET.sub(left, hidden)
+
+
 def there(folder: Path, address: str, query: str) -> Fetched | None:
     """Return what a folder holds of an address where it is complete."""
     return _listed(folder) if _read(folder / BEGUN).get("key") == hash_of(shown(address), query) else None

@@ -12,6 +12,7 @@ import polars as pl
 
 from tuneset import __version__
 from tuneset.apply import CONFLICT, DOUBT
+from tuneset.fetch import is_address
 from tuneset.folder import SIDES, Folder, hash_of
 from tuneset.judge import guide
 from tuneset.recipe import STAGES, check_pages, explain
@@ -78,10 +79,8 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
 
 def _title(context: Context) -> str:
     paths = [path for source in context.recipe.sources for path in source.paths]
-    return (
-        ", ".join(path.rsplit("/", 1)[-1] for path in paths[:3]).replace("-", "standard input", paths == ["-"])
-        or "a table"
-    )
+    named = [(path.partition("?")[0] if is_address(path) else path).rsplit("/", 1)[-1] for path in paths[:3]]
+    return ", ".join(named).replace("-", "standard input", paths == ["-"]) or "a table"
 
 
 def _balance(fates: pl.DataFrame) -> dict[str, int]:
