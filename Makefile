@@ -32,6 +32,7 @@ quality: .venv/.dev ## measure precision and recall of the steps, and hold them 
 
 conformance: .venv/.dev ## ask the checkers of platforms and trainers what they make of our files (fetches them into .conformance)
 	$(BIN)/python conformance/ask.py ours .conformance/work --envs .conformance/envs $(if $(CI),--offered)
+	$(BIN)/python conformance/differ.py .conformance/changed --envs .conformance/envs $(if $(CI),--offered)
 	$(if $(wildcard $(TUNESET_DATA)/format_cases),$(BIN)/python conformance/ask.py cases $(TUNESET_DATA)/format_cases --envs .conformance/envs $(if $(CI),--offered))
 
 peers: .venv/.dev .peers/.made ## measure other packages on the same rows (fetches them into .peers)

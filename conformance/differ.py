@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tuneset.shapes.row import Row
     from tuneset.targets.table import Target
 
-ROWS = 150  # of each target: a minute for all checkers
+ROWS = 40  # of each target: a minute for all checkers
 SLOW = {"hub.py"}  # it compares what comes back, and judges nothing
 COPIES = 3  # of a row in its file, since some ask for so many
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -164,9 +164,9 @@ def main() -> None:
     given = parser.parse_args()
     found = [each for each in checkers(given.only, []) if not each.exports_only and each.script not in SLOW]
     told = differences([each for each in found if not each.name.startswith("tokens")], given.folder, given)
-    print(f"{'checker':<22}{'target':<24}{'rows':>6}{'both':>6}{'ours':>6}{'known':>6}{'theirs':>7}")
+    print(f"{'checker':<24}{'target':<24}{'rows':>6}{'both':>6}{'ours':>6}{'known':>6}{'theirs':>7}")
     for (name, target), each in told.items():
-        print(f"{name:<22}{target:<24}{given.rows:>6}{each.both:>6}{each.ours:>6}{each.known:>6}{len(each.theirs):>7}")
+        print(f"{name:<24}{target:<24}{given.rows:>6}{each.both:>6}{each.ours:>6}{each.known:>6}{len(each.theirs):>7}")
     for (name, target), each in told.items():
         alike: dict[str, list[Path]] = {}
         for file, says in each.theirs.items():

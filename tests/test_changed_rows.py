@@ -64,6 +64,15 @@ def test_a_name_stands_where_mistral_knows_one_and_is_left_out_elsewhere():
     assert fitted({"messages": [ASK | {"name": "ann"}, SAY]}, TARGETS["openai"]).said == ()
 
 
+def test_mistral_wants_no_call_as_the_first_message():
+    call = {"id": "abcdefgh1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    reply = {"role": "tool", "tool_call_id": "abcdefgh1", "content": "found"}
+    tool = {"type": "function", "function": {"name": "look", "parameters": {}}}
+    row = {"messages": [{"role": "assistant", "tool_calls": [call]}, reply, SAY, ASK, SAY], "tools": [tool]}
+    assert refused(row, TARGETS["mistral"]) == {"call-before-user"}
+    assert not refused({**row, "messages": [ASK, *row["messages"]]}, TARGETS["mistral"])
+
+
 def test_nobody_but_the_assistant_calls_tools():
     row = {"messages": [ASK | {"tool_calls": []}, SAY]}
     assert refused(row, TARGETS["mistral"]) >= {"unknown-key"}

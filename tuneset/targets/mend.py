@@ -369,7 +369,7 @@ MENDS: dict[str, tuple[Mend, Callable[[Row, Target], str]]] = {
     "settings-not-object": (_settings_opened, _words("what the chat template is given is an object, or left out")),
     "content-in-parts": (_whole_texts, _words("texts in parts are joined into one")),
     "null-key": (_without_nulls, _words("keys with null are left out")),
-    "parallel-not-true-or-false": (_without_parallel, _words("parallel_tool_calls is left out")),
+    "bad-parallel-calls": (_without_parallel, _words("parallel_tool_calls is left out")),
     "name-not-text": (_named, _words("names that are no text are left out")),
     "call-id-twice": (single_ids, _words("each call has an id of its own")),
     "no-description": (described, _words("tools without a description have their name for one")),

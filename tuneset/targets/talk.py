@@ -100,7 +100,7 @@ def _beside(row: Row, target: Target) -> Iterator[Said]:
         what = "has" if unknown <= set(KEYS) and target.shape != "chat" else "beside the messages there is"
         yield "unknown-key", f"{'the row ' if what == 'has' else ''}{what} {listed(unknown)}"
     if "parallel_tool_calls" in target.keys and not isinstance(row.get("parallel_tool_calls", False), bool):
-        yield "parallel-not-true-or-false", f"parallel_tool_calls is {kind(row['parallel_tool_calls'])}"
+        yield "bad-parallel-calls", f"parallel_tool_calls is {kind(row['parallel_tool_calls'])}"
     if FOR_TEMPLATE in target.keys and not isinstance(row.get(FOR_TEMPLATE, {}), dict):
         yield "settings-not-object", f"{FOR_TEMPLATE} is {kind(row[FOR_TEMPLATE])}, not an object"
 
@@ -258,6 +258,8 @@ def _replies(spoken: list[Message]) -> Iterator[Said]:
     made = [call["id"] for message in spoken for call in calls(message) if isinstance(call.get("id"), str)]
     if twice := {each for each, times in Counter(made).items() if times > 1}:
         yield "call-id-twice", f"the id {listed(twice)} is that of more than one call"
+    if calls(spoken[0]):
+        yield "call-before-user", "the first message calls a tool"
     for message in spoken:
         if message.get("role") == "tool":
             reply = message.get("tool_call_id")
