@@ -162,6 +162,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], metavar="CHECKER")
     parser.add_argument("--offered", action="store_true", help="pass where a checker cannot be had")
     given = parser.parse_args()
+    given.envs = given.envs.resolve()
     found = [each for each in checkers(given.only, []) if not each.exports_only and each.script not in SLOW]
     told = differences([each for each in found if not each.name.startswith("tokens")], given.folder, given)
     print(f"{'checker':<24}{'target':<24}{'rows':>6}{'both':>6}{'ours':>6}{'known':>6}{'theirs':>7}")

@@ -131,6 +131,17 @@ def test_a_speaker_by_a_name_that_only_others_know_is_renamed():
     assert refused(raw, TARGETS["llama-factory"]) == {"role-by-another-name"}
 
 
+def test_a_pair_of_azures_is_mended_into_trls_with_the_whole_answer(tmp_path):
+    answer = [SAY | {"content": "wait"}, {"role": "tool", "tool_call_id": "a", "content": "found"}, SAY]
+    answer[0]["tool_calls"] = [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    pair = {"input": {"messages": [ASK], "tools": [tool]}, "preferred_output": answer}
+    (tmp_path / "a.jsonl").write_text(json.dumps(pair | {"non_preferred_output": [SAY | {"content": "b"}]}) + "\n")
+    (mended,) = check(tmp_path / "a.jsonl", "trl-preference", fix=True).mended
+    row = json.loads(Path(mended.copy).read_text())
+    assert ([each["role"] for each in row["chosen"]], row["prompt"]) == (["assistant", "tool", "assistant"], [ASK])
+
+
 def test_a_file_whose_speakers_have_other_names_is_mended_and_says_so(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"conversations": [{"from": "user", "value": "q"}, {"from": "assistant", "value": "a"}]}\n')

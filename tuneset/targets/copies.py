@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tuneset.targets.table import Target
 
 
+_READERS = USUAL | {"preference": "azure-dpo"}  # whose answers may be several messages
+
+
 class Mended(NamedTuple):
     """What mending a file did."""
 
@@ -110,7 +113,7 @@ def _fitted(raw: Any, wanted: Target) -> tuple[str | None, list[tuple[str, str]]
     said: list[tuple[str, str]] = []
     if name != wanted.shape:
         said = [("no-messages", f"read as {SHAPES[name].NAME}")]
-    shape, reader = SHAPES[name], wanted if name == wanted.shape else TARGETS[USUAL.get(name, "chat")]
+    shape, reader = SHAPES[name], wanted if name == wanted.shape else TARGETS[_READERS.get(name, "chat")]
     wrong = [each for each in shape.problems(raw, reader) if each[0] in UNREADABLE]
     if wrong:
         return None, wrong
