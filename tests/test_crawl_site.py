@@ -133,3 +133,47 @@ def test_the_command_says_what_it_would_meet_and_what_it_left(tmp_path, keeper):
     assert json.loads(told.output)["rows"] == 1
     told = CliRunner().invoke(main, ["forget", str(tmp_path / "pages"), keeper.url()])
     assert "is forgotten; 0 examples" in told.output
+
+
+def licensed(number, licence):
+    status, headers, body = page(number)
+    return status, headers, body.replace(b"<body>", f'<body><a rel="license" href="{licence}">licence</a>'.encode())
+
+
+@pytest.mark.parametrize("kind", ["folder", "recipe"])
+def test_each_page_is_under_the_licence_that_it_names(tmp_path, kind):
+    common = "https://creativecommons.org/licenses/"
+    pages = {"/1": licensed(1, f"{common}by/4.0/"), "/2": licensed(2, f"{common}by-nc/4.0/"), "/3": page(3)}
+    with Zoo(pages=pages) as keeper:
+        seeds, own = [keeper.url(path) for path in pages], [keeper.place]
+        if kind == "folder":
+            scrape(seeds, tmp_path / "pages", own=own, **LIMITS | {"depth": 0})
+            run = tuneset.prepare(tmp_path / "pages", out=tmp_path / "run")
+        else:
+            crawl = f"{{ own = {json.dumps(own)}, pace = 0.001, depth = 0 }}"
+            source = {"kind": '"web"', "paths": json.dumps(seeds), "contact": '"ann@example.org"', "crawl": crawl}
+            run = prepared(tmp_path, source)
+    found = run.findings("licence").join(
+        run.folder.outcome("get", run.folder.facts("get")).examples.rename({"id": "example"}), on="example"
+    )
+    told = {json.loads(row["origin"])["url"][-2:]: row["says"] for row in found.iter_rows(named=True)}
+    assert set(told) == {"/2", "/3"}
+    assert "forbids commercial" in told["/2"] or "commercial" in told["/2"]
+    assert "no licence is given" in told["/3"]
+
+
+def test_a_run_that_cannot_be_prepared_without_a_forgotten_page_keeps_no_word_of_it(tmp_path):
+    with site() as keeper:
+        scrape([keeper.url("/5")], tmp_path / "pages", own=[keeper.place], **LIMITS | {"depth": 0})
+        run = tuneset.prepare(tmp_path / "pages", out=tmp_path / "run")
+        run.export("csv")
+        (run.path / "labels.md").write_text("# own words")
+        with pytest.raises(RunError, match="the page is forgotten, and so are the files of this run") as error:
+            forget(run.path, keeper.url("/5"))
+    assert "recipe.toml, then: tuneset prepare" in error.value.hint
+    left = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
+    assert (
+        {"recipe.toml", "labels.md"}
+        <= left
+        <= {"recipe.toml", "labels.md", ".tuneset/lock", ".tuneset/04-split/split.parquet"}
+    )

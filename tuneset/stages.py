@@ -80,7 +80,10 @@ def get(
     examples = pl.concat([read.examples for read in reads])
     facts["fingerprint"] = fingerprint(planned, folder) or hash_of(examples["id"].to_list())
     licences = bring.licences(planned.sources, brought)
-    findings = pl.concat([*(read.findings for read in reads), bring.forbidden(examples, licences, planned.task.use)])
+    own = {source.name for source in planned.sources if source.licence}
+    findings = pl.concat(
+        [*(read.findings for read in reads), bring.forbidden(examples, licences, planned.task.use, own)]
+    )
     known = resolved(planned, facts)
     return hidden(Outcome(examples, findings, facts | {"hidden": []}), known), known
 

@@ -21,7 +21,7 @@ from tuneset.fetch.licences import duty, forbids, terms
 from tuneset.folder import file_hash, hash_of, to_json, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from tuneset.recipe import Source
 
@@ -136,7 +136,8 @@ def said(brought: Sequence[tuple[Source, Fetched]]) -> Iterator[str]:
     """Say what was fetched, under which licence, and what that asks for."""
     for source, (_, known) in brought:
         licence = source.licence or known.licence
-        terms = f"licence {licence}" if licence else "no licence is given"
+        unsaid = "each page has the licence that it names, or none" if source.kind == "web" else "no licence is given"
+        terms = f"licence {licence}" if licence else unsaid
         asks = f"; {duty(licence)}" if licence and duty(licence) else ""
         revision = f", revision {known.revision[:12]}" if known.revision else ""
         yield f"{known.address}{revision}: {terms}{asks}"
@@ -150,22 +151,27 @@ def licences(sources: Sequence[Source], brought: Sequence[tuple[Source, Fetched]
     return {name: licence for name, licence in told.items() if name in elsewhere or (licence and terms(licence))}
 
 
-def forbidden(examples: pl.DataFrame, licences: dict[str, str], use: str) -> pl.DataFrame:
-    """Say of every row whose source's licence forbids the use, or is none that is known, that accepting drops it.
+def forbidden(examples: pl.DataFrame, licences: dict[str, str], use: str, own: Collection[str] = ()) -> pl.DataFrame:
+    """Say of every row whose licence forbids the use, or is none that is known, that accepting drops it.
 
-    `licences`: by the source's name, for those that have one or were fetched.
+    `licences`: by the source's name, for those that have one or were fetched; crawled pages are looked at wherever they lie,
+    but for the sources in `own`, whose licence the user has said. A row whose origin names a licence, as pages and posts
+    do, is under that one.
     """
-    says = {source: words for source, licence in licences.items() if (words := forbids(licence, use))}
-    if not says:
-        return model.no_findings()
-    of = examples.filter(pl.col("source").is_in(sorted(says)) & pl.col("text").is_not_null())
+    crawled = pl.col("extra").str.json_path_match("$.extractor").is_not_null() & ~pl.col("source").is_in(sorted(own))
+    elsewhere = pl.col("source").is_in(sorted(licences))
+    of = examples.filter((elsewhere | crawled) & pl.col("text").is_not_null()).select(
+        "id", "source", licence=pl.col("origin").str.json_path_match("$.licence").fill_null("")
+    )
+    said = {licence: words for licence in of["licence"].unique() if (words := forbids(licence, use))}
+    out = of.filter(pl.col("licence").is_in(sorted(said)))
     return model.as_findings(
-        of.select(
+        out.select(
             rule=pl.lit(RULE),
             example="id",
             action=pl.lit("drop"),
             when=pl.lit("on-accept"),
-            says=pl.format("{}: {}", "source", pl.col("source").replace_strict(says, return_dtype=pl.String)),
+            says=pl.format("{}: {}", "source", pl.col("licence").replace_strict(said, return_dtype=pl.String)),
         )
     )
 
