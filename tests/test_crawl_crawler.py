@@ -539,6 +539,15 @@ def test_a_page_that_kills_or_stalls_its_reader_costs_one_page(tmp_path):
     assert sorted(each["text"] for each in rows(tmp_path)) == ["home", "page c"]
 
 
+def test_pages_are_asked_for_again_where_the_reader_died_on_every_one(tmp_path):
+    def answer(request):
+        return (304, {}, b"") if "if-none-match" in request.headers else (200, {"ETag": '"1"'}, html(text="well")[2])
+
+    with Zoo(pages={"/a": answer}) as keeper:
+        assert crawl([keeper.url("/a")], tmp_path, policy(keeper), dies).out == {"reader-died": 1}
+        assert crawl([keeper.url("/a")], tmp_path, policy(keeper), zoo.read)[:3] == (1, 1, {})
+
+
 def hopeless(_page):
     os._exit(1)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -58,6 +60,18 @@ def test_a_site_is_scraped_prepared_and_a_page_forgotten_everywhere(tmp_path, ke
     assert tuneset.Dataset.open(run.path).summary["balance"]["in"] == 12
     with pytest.raises(RunError, match="there are no crawled pages here"):
         forget(tmp_path, keeper.url("/5"))
+
+
+def test_a_script_without_a_guard_scrapes_and_runs_once(tmp_path, keeper):
+    script = tmp_path / "plain.py"
+    script.write_text(
+        f"import tuneset\nprint('begun')\nfound = tuneset.scrape([{keeper.url()!r}], 'pages', depth=0, own=[{keeper.place!r}],"
+        " **{'contact': 'ann@example.org', 'pace': 0.001})\nprint(found.rows, found.out)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (told.stdout, told.stderr) == ("begun\n1 {}\n", "")
 
 
 def test_a_recipe_scrapes_a_site_once(tmp_path, keeper):

@@ -19,7 +19,7 @@ from tuneset.crawl.addresses import scope
 from tuneset.crawl.asking import LATER, Asking, Event
 from tuneset.crawl.egress import Egress
 from tuneset.crawl.polite import Polite
-from tuneset.crawl.reading import Read, Readers, Reading, links_of
+from tuneset.crawl.reading import DIED, HUNG, Read, Readers, Reading, links_of
 from tuneset.crawl.sites import Sites
 from tuneset.crawl.traps import Novelty
 from tuneset.errors import RunError
@@ -120,8 +120,9 @@ class _Run:
         """Go on until nothing more can be asked for, the time is up, or a person stops it."""
         policy, frontier = self.policy, self.frontier
         unread = frontier.recover()
-        if again or frontier.fact("ended"):
-            frontier.restart(everything=again, passing=LATER)
+        passing = [*(LATER if frontier.fact("ended") else ()), *(() if frontier.any_read() else (DIED, HUNG))]
+        if again or passing:
+            frontier.restart(everything=again, passing=passing)
             self.closed = frontier.closed()
         frontier.keep_fact("run", self.id)
         frontier.keep_fact("ended", "")

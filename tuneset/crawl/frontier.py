@@ -139,8 +139,9 @@ class Frontier:
             if everything:
                 chosen = "state = 'done' OR kind = 'map' OR (state = 'out' AND why <> 'forgotten')"
                 db.execute("DELETE FROM origins")
-                db.execute("UPDATE pages SET sha256 = '', headers = '{}' WHERE state = 'out'")
                 db.execute("UPDATE hosts SET asked = 0, bytes = 0, closed = ''")
+            # what is out has no body any more: an answer that it has not changed would bring none
+            db.execute(f"UPDATE pages SET sha256 = '', headers = '{{}}' WHERE state = 'out' AND ({chosen})", again)  # noqa: S608
             db.execute(f"UPDATE pages SET state = 'todo', tries = 0, not_before = 0 WHERE {chosen}", again)  # noqa: S608
 
     def add(self, links: Iterable[Link], policy: Policy) -> bool:
@@ -283,6 +284,10 @@ class Frontier:
         with self._lock:
             found = self._db.execute(said, (host,))
             return {(kind, state, why): number for kind, state, why, number in found}
+
+    def any_read(self) -> bool:
+        """Say whether any page has been read."""
+        return any(kind == "page" and state == "done" for kind, state, _ in self.counts())
 
     def rows(self) -> Iterator[bytes]:
         """Give every row that was made, as JSON, by the key of its page."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import multiprocessing
 import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset.crawl import preferences, traps
@@ -15,7 +18,7 @@ from tuneset.crawl.addresses import absolute, host_of, key, same_page
 from tuneset.crawl.frontier import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
     from pathlib import Path
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from tuneset.crawl.addresses import Scope
 
 _FIRST = ("lxml.html", "w3lib.encoding", "charset_normalizer")  # loaded once, before the processes part
+DIED, HUNG = "reader-died", "reader-hung"
 STARTING = 60.0  # seconds that a process may take to begin
 RECYCLED = 500  # pages a process reads before a new one takes its place: parsers keep what they once allocated
 
@@ -168,7 +172,8 @@ class _Reader:
         context = _context(read)
         self._line, other = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(other, read, scope), daemon=True)
-        self._process.start()
+        with _alone(read):
+            self._process.start()
         other.close()  # so that the process sees the end of ours, also where we were killed
         self.pages = 0
 
@@ -176,15 +181,15 @@ class _Reader:
         try:
             if not self.pages:  # a busy machine may take longer to begin than a page may take to be read
                 if not self._line.poll(STARTING):
-                    return "reader-hung"
+                    return HUNG
                 self._line.recv()
             self.pages += 1
             self._line.send(page)
             if not self._line.poll(seconds):
-                return "reader-hung"
+                return HUNG
             done: Reading = self._line.recv()
         except (EOFError, OSError):
-            return "reader-died"
+            return DIED
         return done
 
     def end(self) -> None:
@@ -199,8 +204,38 @@ def _context(read: Read) -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__, read.__module__, *_FIRST])
+    context.set_forkserver_preload([__name__, read.__module__, *_FIRST])
     return context
+
+
+_STARTS = threading.Lock()
+
+
+@contextlib.contextmanager
+def _alone(read: Read) -> Iterator[None]:
+    """Start a process that neither runs the user's script once more, which seldom guards itself, nor hears Ctrl-C."""
+    main = sys.modules["__main__"]
+    names = () if read.__module__ == "__main__" else ("__file__", "__spec__")
+    known = {name: main.__dict__[name] for name in names if name in main.__dict__}
+    with _STARTS, _deaf():
+        try:
+            main.__dict__.update(dict.fromkeys(known))
+            yield
+        finally:
+            main.__dict__.update(known)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would lift the mask when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread, and of what it starts
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(line: Connection, read: Read, scope: Scope) -> None:
