@@ -60,6 +60,10 @@ def test_a_site_is_scraped_prepared_and_a_page_forgotten_everywhere(tmp_path, ke
     assert tuneset.Dataset.open(run.path).summary["balance"]["in"] == 12
     with pytest.raises(RunError, match="there are no crawled pages here"):
         forget(tmp_path, keeper.url("/5"))
+    for folder in (tmp_path / "pages", run.path):  # a slip in the address takes nothing out
+        with pytest.raises(RunError, match="no such page in it") as told:
+            forget(folder, f"{keeper.place}/7")
+        assert told.value.hint == f"did you mean {keeper.url('/7')}?"
 
 
 def test_a_script_without_a_guard_scrapes_and_runs_once(tmp_path, keeper):
@@ -94,6 +98,12 @@ def test_a_recipe_scrapes_a_site_once(tmp_path, keeper):
     assert len(keeper.log) == asked
     with pytest.raises(RecipeError, match="unknown limit 'deep'"):
         prepared(tmp_path, source | {"crawl": "{ deep = 2 }"})
+
+
+def test_one_address_needs_no_list_and_a_wrong_expression_has_its_cause(tmp_path, keeper):
+    assert scrape(keeper.url(), tmp_path / "pages", own=keeper.place, depth=0, **LIMITS).rows == 1
+    with pytest.raises(RecipeError, match="no regular expression: unclosed group"):
+        scrape(keeper.url(), tmp_path / "pages", include="(a", **LIMITS)
 
 
 def test_a_crawl_without_a_contact_or_of_no_address_is_refused(tmp_path):

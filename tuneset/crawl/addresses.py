@@ -148,7 +148,8 @@ class Scope:
                 column.str.contains(policy.exclude) if policy.exclude else pl.Series([False] * len(urls))
             )
         except pl.exceptions.ComputeError as error:
-            said = f"this is no regular expression: {str(error).splitlines()[0]}"
+            why = re.search(r"^error: (.+)", str(error), re.MULTILINE)
+            said = f"this is no regular expression: {why[1] if why else str(error).splitlines()[0]}"
             raise RecipeError(
                 said, "include or exclude", "look-around and back references are not known here"
             ) from error
@@ -158,5 +159,5 @@ class Scope:
 def scope(seeds: Iterable[str], policy: Policy) -> Scope:
     """Take in the registered domains of the seeds, and those that the policy lists."""
     found = Scope(frozenset([*map(domain, seeds), *(each.lower() for each in policy.domains)]), policy)
-    found.holds(["http://example.org/", *seeds])  # a wrong expression is said before anything is asked for
+    found.chosen(["http://example.org/"])  # a wrong expression is said before anything is asked for
     return found

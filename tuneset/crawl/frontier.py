@@ -232,6 +232,16 @@ class Frontier:
                 _settle(db, key, "out", {"why": "forgotten", "headers": "{}", "sha256": ""})
         return [sha256 for _, sha256 in found if sha256]
 
+    def addresses(self) -> Iterator[str]:
+        """Give every address that is known, as it was found."""
+        with self._lock:
+            yield from (url for (url,) in self._db.execute("SELECT url FROM pages WHERE kind = 'page' ORDER BY key"))
+
+    def knows(self, url: str) -> bool:
+        """Say whether any page is one with an address."""
+        with self._lock:
+            return bool(_same(self._db, url))
+
     def is_used(self, sha256: str) -> bool:
         """Say whether any page still has this body."""
         with self._lock:

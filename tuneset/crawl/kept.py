@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import hashlib
 import threading
@@ -69,6 +70,16 @@ def write_rows(folder: Path, frontier: Frontier) -> int:
             file.write(row + b"\n")
             number += 1
     return number
+
+
+def known(folder: Path, url: str) -> tuple[bool, list[str]]:
+    """Say whether a crawl knows a page, and which address it knows is the nearest, if any is near."""
+    frontier = Frontier(folder / DATABASE)
+    try:
+        there = frontier.knows(key(url)) or frontier.knows(url)
+        return there, [] if there else difflib.get_close_matches(url, frontier.addresses(), n=1)
+    finally:
+        frontier.shut()
 
 
 def forget(folder: Path, url: str) -> int:

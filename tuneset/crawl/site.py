@@ -51,7 +51,7 @@ def is_warc(seed: str) -> bool:
 
 
 def scrape(  # noqa: PLR0913 - a seed and a contact will do
-    seeds: Sequence[str],
+    seeds: str | Sequence[str],
     out: str | Path,
     *,
     contact: str = "",
@@ -77,7 +77,7 @@ def scrape(  # noqa: PLR0913 - a seed and a contact will do
       at   contact 'nobody'
       try  --contact you@example.org, or contact = "you@example.org" in the recipe
     """
-    saved = _saved(warc)
+    saved, seeds = _saved(warc), [seeds] if isinstance(seeds, str) else seeds
     if any(map(is_warc, seeds)):
         done = _loaded(seeds, Path(out), watch, limits)
     else:
@@ -120,9 +120,9 @@ def _crawled(
         return crawl(seeds, out, policy, read, watch, again=again, render=render)
 
 
-def plan(seeds: Sequence[str], *, contact: str = "", **limits: Any) -> tuple[Would, ...]:
+def plan(seeds: str | Sequence[str], *, contact: str = "", **limits: Any) -> tuple[Would, ...]:
     """Say what `scrape` would meet: robots.txt, the owners' words on training, sitemaps; no page is asked for."""
-    seeds, policy = _checked(seeds), _policy(contact, limits)
+    seeds, policy = _checked([seeds] if isinstance(seeds, str) else seeds), _policy(contact, limits)
     from tuneset.crawl import plan as planning  # noqa: PLC0415  with urllib3 and lxml
 
     return planning.plan(seeds, policy)
@@ -141,6 +141,12 @@ def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambd
         need(package, EXTRA)
     from tuneset.crawl import kept  # noqa: PLC0415  with urllib3 and lxml
 
+    found = [kept.known(each, url) for each in crawls]
+    if not any(there for there, _ in found):
+        near = [f"did you mean {each}?" for _, named in found for each in named]
+        raise RunError(
+            f"no such page in it: {url}", str(folder), *near[:1] or ["give its address as `url` in the rows"]
+        )
     left = 0
     for each in crawls:
         left += kept.forget(each, url)
