@@ -201,3 +201,37 @@ def test_a_run_that_cannot_be_prepared_without_a_forgotten_page_keeps_no_word_of
         <= left
         <= {"recipe.toml", "labels.md", ".tuneset/lock", ".tuneset/04-split/split.parquet"}
     )
+
+
+def test_a_seed_that_may_not_be_asked_for_is_named_with_its_reason(tmp_path, keeper):
+    asked = ["scrape", keeper.url(), "--out", str(tmp_path / "pages"), "--contact", "ann@example.org"]
+    told = CliRunner().invoke(main, [*asked, "--dry-run"])
+    assert "--own HOST:PORT (refused-address)" in " ".join(told.output.split())
+    told = CliRunner().invoke(main, asked)
+    assert told.exit_code == 1
+    assert f"{keeper.place} is left alone: a private address; if it is yours, name it with --own" in told.output
+    assert "tuneset prepare" not in told.output
+    assert json.loads(CliRunner().invoke(main, [*asked, "--json"]).output)["out"] == {"refused-address": 1}
+    done = scrape(["http://127.0.0.1/"], tmp_path / "usual", **LIMITS)
+    assert (done.out, done.closed) == ({"refused-address": 1}, {"127.0.0.1:80": "refused-address"})
+    with pytest.raises(RunError, match="no page gave a row: a private address"):
+        prepared(tmp_path, {"kind": '"web"', "name": '"forum"', "paths": f'["{keeper.url()}"]', "contact": '"a@b.org"'})
+    assert keeper.log == []
+
+
+def test_a_limit_that_is_reached_is_said_in_words(tmp_path, keeper):
+    asked = ["scrape", keeper.url(), "--out", str(tmp_path / "pages"), "--contact", "ann@example.org"]
+    told = CliRunner().invoke(main, [*asked, "--own", keeper.place, "--pages", "1"])
+    assert "is left alone: its limit is reached: raise --pages, or volume in a recipe (full)" in told.output
+    assert "12 addresses beyond the limit of their host are not asked for" in told.output
+    assert "wait" not in told.output
+
+
+def test_a_crawl_that_is_interrupted_has_its_exit_code(tmp_path, keeper, monkeypatch):
+    def stop(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuneset.crawl.crawler._Run._loop", stop)
+    asked = ["scrape", keeper.url(), "--out", str(tmp_path / "pages"), "--contact", "ann@example.org"]
+    told = CliRunner().invoke(main, [*asked, "--own", keeper.place, "--json"])
+    assert (told.exit_code, json.loads(told.output)["stopped"]) == (130, "interrupted")

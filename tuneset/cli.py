@@ -241,6 +241,8 @@ def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, **opt
     with said.crawling(quiet=as_json) as watch:
         done = site.scrape(seeds, out, watch=watch, **how, **limits)
     said.crawled(done, out, as_json=as_json)
+    if done.stopped == "interrupted" or not done.rows:
+        sys.exit(130 if done.stopped == "interrupted" else 1)
 
 
 @main.command()

@@ -127,9 +127,10 @@ class Scope:
 
     def holds(self, urls: Iterable[str]) -> list[str]:
         """Return those that belong, in their order."""
-        return self.chosen([url for url in urls if len(url) <= LONGEST and self._near(url)])
+        return self.chosen([url for url in urls if len(url) <= LONGEST and self.near(url)])
 
-    def _near(self, url: str) -> bool:
+    def near(self, url: str) -> bool:
+        """Say whether an address is of a domain and a port of the crawl."""
         parts = urlsplit(url)
         host, port = host_of(url), parts.port or WEB_PORTS.get(parts.scheme, 0)
         inside = any(host == each or host.endswith(f".{each}") for each in self.domains)

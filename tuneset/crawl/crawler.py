@@ -15,11 +15,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tuneset.crawl import kept
-from tuneset.crawl.addresses import scope
+from tuneset.crawl.addresses import key, scope
 from tuneset.crawl.asking import LATER, Asking, Event
 from tuneset.crawl.egress import Egress
+from tuneset.crawl.plan import unfit
 from tuneset.crawl.polite import Polite
 from tuneset.crawl.reading import DIED, HUNG, Read, Readers, Reading, links_of
+from tuneset.crawl.reasons import REFUSED, place
 from tuneset.crawl.sites import Sites
 from tuneset.crawl.traps import Novelty
 from tuneset.errors import RunError
@@ -48,6 +50,7 @@ class Crawled(NamedTuple):
     closed: dict[str, str]
     stopped: str  # "interrupted" or "runtime"; empty where nothing more could be asked for
     file: Path
+    beyond: int = 0  # of the addresses that wait, those of hosts whose limit is reached
     saved: int = 0  # pages that were written into a WARC file
 
 
@@ -120,13 +123,17 @@ class _Run:
         """Go on until nothing more can be asked for, the time is up, or a person stops it."""
         policy, frontier = self.policy, self.frontier
         unread = frontier.recover()
-        passing = [*(LATER if frontier.fact("ended") else ()), *(() if frontier.any_read() else (DIED, HUNG))]
+        passing = [
+            *((*LATER, REFUSED) if frontier.fact("ended") else ()),
+            *(() if frontier.any_read() else (DIED, HUNG)),
+        ]
         if again or passing:
             frontier.restart(everything=again, passing=passing)
             self.closed = frontier.closed()
         frontier.keep_fact("run", self.id)
         frontier.keep_fact("ended", "")
         frontier.add(links_of(self.seeds, "", 0, self.scope), policy)
+        self.unfit = unfit(self.seeds, self.scope, self.egress)
         stopped = ""
         try:
             for page in unread:
@@ -256,6 +263,14 @@ class _Run:
                 pages += count * (state == "done")
                 waiting += count * (state not in ("done", "out"))
                 out[why] += count * (state == "out")
-        return Crawled(
-            number, pages, dict(sorted((+out).items())), waiting, dict(self.closed), stopped, self.folder / kept.ROWS
+        out.update(self.unfit.values())
+        refused = self.unfit | {each: REFUSED for each in self.seeds if self.frontier.why(key(each)) == REFUSED}
+        closed = self.closed | {place(seed) if why == REFUSED else seed: why for seed, why in refused.items()}
+        beyond = sum(
+            count
+            for host in (name for name, why in self.closed.items() if why == "full")
+            for (kind, state, _), count in self.frontier.counts(host).items()
+            if (kind, state) == ("page", "todo")
         )
+        file = self.folder / kept.ROWS
+        return Crawled(number, pages, dict(sorted((+out).items())), waiting, closed, stopped, file, beyond)

@@ -299,6 +299,12 @@ class Frontier:
         """Say whether any page has been read."""
         return any(kind == "page" and state == "done" for kind, state, _ in self.counts())
 
+    def why(self, key: str) -> str:
+        """Say why a page is as it is; empty where nothing is to be said."""
+        with self._lock:
+            found = self._db.execute("SELECT why FROM pages WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else ""
+
     def rows(self) -> Iterator[bytes]:
         """Give every row that was made, as JSON, by the key of its page."""
         with self._lock:

@@ -6,12 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from tuneset.crawl.addresses import host_of, scope
+from tuneset.crawl.addresses import absolute, host_of, scope
 from tuneset.crawl.asking import map_links
-from tuneset.crawl.egress import Egress
+from tuneset.crawl.egress import Egress, Refused
 from tuneset.crawl.frontier import Frontier
 from tuneset.crawl.http import Want
 from tuneset.crawl.polite import Polite
+from tuneset.crawl.reading import links_of
+from tuneset.crawl.reasons import place
 from tuneset.crawl.sites import Sites
 
 if TYPE_CHECKING:
@@ -39,10 +41,14 @@ def plan(seeds: Iterable[str], policy: Policy, egress: Egress | None = None) -> 
     """Say what a crawl would do, by robots.txt, tdmrep.json and sitemaps alone: no page is asked for, no file written."""
     listed = list(seeds)
     inside, frontier = scope(listed, policy), Frontier(None)
-    polite = Polite(policy, egress or Egress(policy.own), threading.Event())
+    egress = egress or Egress(policy.own)
+    polite = Polite(policy, egress, threading.Event())
     sites = Sites(policy, inside, polite, frontier)
-    would = []
+    would, never = [], unfit(listed, inside, egress)
     for seed in listed:
+        if seed in never:
+            would.append(Would(seed, False, never[seed], 0.0, "unstated", "", 0, 0))
+            continue
         while (site := sites.of(seed)) is None and not polite.closed(host_of(seed)):
             pass  # asked again after a pause, as often as the policy says
         while page := frontier.lease(host_of(seed), time.time(), "map"):
@@ -55,6 +61,27 @@ def plan(seeds: Iterable[str], policy: Policy, egress: Egress | None = None) -> 
         would.append(Would(seed, not why, why, site.delay, said.says, said.evidence, maps, pages))
     frontier.shut()
     return tuple(would)
+
+
+def unfit(seeds: Iterable[str], inside: Scope, egress: Egress) -> dict[str, str]:
+    """Say of seeds that cannot be asked for why not."""
+    return {seed: _why_not(seed, inside, egress) for seed in seeds if not links_of([seed], "", 0, inside)}
+
+
+def _why_not(seed: str, inside: Scope, egress: Egress) -> str:
+    url = absolute("", seed)
+    if not url:
+        return "bad-url"
+    if inside.holds([url]):
+        return "trap"
+    if inside.near(url):
+        return "not-included"
+    host, _, port = place(url).rpartition(":")
+    try:
+        egress.addresses(host, int(port))
+    except Refused as refused:
+        return refused.reason
+    return "refused-port"
 
 
 def _look_into(page: Page, sites: Sites, polite: Polite, frontier: Frontier, inside: Scope) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from tuneset.crawl.reasons import words
 from tuneset.report.page import counted
 from tuneset.terminal import console, plain, print_json, say, say_whole
 
@@ -47,15 +48,26 @@ def crawled(done: Crawled, folder: str, *, as_json: bool) -> None:
     screen = console()
     say(screen, "  ", Text(f"{done.rows:,} examples of {counted(done.pages, 'page')}", style="bold"))
     for reason, count in sorted(done.out.items(), key=lambda each: -each[1]):
-        say(screen, "  ", plain(f"{counted(count, 'page')} left out: {reason}", 200))
+        say(screen, "  ", plain(f"{counted(count, 'page')} left out: {words(reason)}", 200))
     for name, reason in done.closed.items():
-        say(screen, "  ", plain(f"{name} is left alone: {reason}", 200))
+        say(screen, "  ", plain(f"{name} is left alone: {words(reason)}", 200))
     if done.saved:
         say(screen, "  ", plain(f"{counted(done.saved, 'page')} written as WARC", 200))
-    if done.waiting:
-        why = done.stopped or "a limit was reached, or a host asks for patience"
-        say(screen, "  ", plain(f"{counted(done.waiting, 'address')} wait ({why}): the same command goes on", 200))
-    say_whole(screen, Text.assemble("\n  Next: ", (f"tuneset prepare {shlex.quote(folder)}", "cyan")))
+    if done.beyond:
+        say(
+            screen,
+            "  ",
+            plain(f"{counted(done.beyond, 'address')} beyond the limit of their host are not asked for", 200),
+        )
+    if done.waiting > done.beyond:
+        why = done.stopped or "a host asks for patience"
+        say(
+            screen,
+            "  ",
+            plain(f"{counted(done.waiting - done.beyond, 'address')} wait ({why}): the same command goes on", 200),
+        )
+    if done.rows:
+        say_whole(screen, Text.assemble("\n  Next: ", (f"tuneset prepare {shlex.quote(folder)}", "cyan")))
 
 
 def would(plans: Sequence[Would], *, as_json: bool) -> None:
@@ -67,7 +79,11 @@ def would(plans: Sequence[Would], *, as_json: bool) -> None:
     for each in plans:
         mark = ("✓ ", "bold green") if each.allowed else ("✗ ", "bold red")
         say(screen, Text.assemble("  ", mark), Text(plain(each.seed, 200).plain, style="bold"))
-        known = [each.why, f"a pause of {each.delay:g} s", f"training: {each.preference} {each.evidence}".rstrip()]
+        known = [
+            words(each.why) if each.why else "",
+            f"a pause of {each.delay:g} s",
+            f"training: {each.preference} {each.evidence}".rstrip(),
+        ]
         say(screen, " " * 4, plain(" · ".join(filter(None, known)), 300))
 
 

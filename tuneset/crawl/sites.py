@@ -12,6 +12,7 @@ from tuneset.crawl.addresses import origin
 from tuneset.crawl.http import Want, follow
 from tuneset.crawl.policy import WEB_PORTS
 from tuneset.crawl.reading import links_of
+from tuneset.crawl.reasons import REFUSED
 from tuneset.crawl.robots import Robots, judge
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Site(NamedTuple):
         """Say in a word why a page may not be asked for; empty where it may. A very slow host is asked for seeds only."""
         mine = policy.is_own(url) and not policy.robots
         if not (mine or self.robots.allows(url).allowed):
-            return "robots"
+            return REFUSED if self.robots.why == REFUSED else "robots"
         if depth and self.delay > policy.longest_delay:
             return "crawl-delay"
         return "ai-preference" if policy.on_deny == "skip" and self.preference(url).says == "deny" else ""
@@ -110,6 +111,8 @@ class Sites:
             return None
         self._polite.delay(name, robots.delay)  # before tdmrep.json is asked for
         site = Site(robots, self._tdmrep(name, robots))
+        if robots.why == REFUSED:  # the next run may have the user's leave
+            return site
         fields = {each: getattr(robots, each) for each in ("verdict", "why", "text", "sha256", "later")}
         self._frontier.keep_site(name, {"robots": fields, "tdmrep": site.tdmrep})
         self._add_maps(name, robots)

@@ -12,6 +12,7 @@ import orjson
 import polars as pl
 
 from tuneset import model
+from tuneset.crawl.reasons import words
 from tuneset.crawl.site import is_warc, plan, scrape
 from tuneset.errors import RunError, unknown
 from tuneset.fetch.addresses import ahead as _ahead
@@ -75,12 +76,16 @@ def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched
         if done.stopped == "interrupted":
             what = f"the crawl was interrupted: {done.pages:,} pages are there, {done.waiting:,} addresses wait"
             raise RunError(what, ", ".join(source.paths), "run the same command again: it goes on")
+        if not done.rows:
+            reasons = "; ".join(map(words, dict.fromkeys([*done.out, *done.closed.values()])))
+            what = f"no page gave a row{f': {reasons}' if reasons else ''}"
+            raise RunError(what, ", ".join(source.paths), "look at one of the pages, and at `crawl` and `contact`")
         out = {"rows": done.rows, "pages": done.pages, "out": done.out, "closed": done.closed, "read": bytes_of}
         write(folder / ENDED, to_json(out))
     ended = orjson.loads((folder / ENDED).read_bytes())
     says = (
         f"{ended['pages']:,} pages gave {ended['rows']:,} rows",
-        *(f"{each[1]:,} pages left out: {each[0]}" for each in ended["out"].items()),
+        *(f"{each[1]:,} pages left out: {words(each[0])}" for each in ended["out"].items()),
     )
     return Fetched((folder / ROWS,), About(", ".join(source.paths), says=says))
 
