@@ -83,6 +83,52 @@ def test_what_is_unknown_or_impossible_is_an_error_with_the_nearest_word(values,
     assert len(str(caught.value).splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"paths": ["a.csv"], "query": "select 1"}, "query is for a database"),
+        ({"paths": ["a.csv", "kaggle:a/b"], "splits": ["train"]}, "splits is for a dataset (hf:NAME) only"),
+        ({"paths": ["a.csv"], "crawl": {"depth": 2}}, "crawl is for pages of the web only"),
+        ({"paths": ["a.csv"], "contact": "me@example.org"}, 'or write kind = "web"'),
+    ],
+)
+def test_a_key_that_would_change_nothing_in_its_source_is_refused(source, words):
+    with pytest.raises(RecipeError) as caught:
+        recipe.parse({"sources": [{"name": "mine"} | source]}, "recipe.toml")
+    assert words in str(caught.value)
+    assert caught.value.where == "recipe.toml, source 'mine'"
+
+
+def test_a_key_is_taken_where_one_path_of_its_source_has_a_use_for_it():
+    sources = [
+        {"name": "a", "paths": ["a.csv", "sql:sqlite:///a.db"], "query": "select 1"},
+        {"name": "b", "paths": ["a.csv", "hf:ann/inquiries"], "splits": ["train"]},
+        {"name": "c", "kind": "web", "paths": ["https://example.org"], "contact": "me@x.org", "crawl": {"depth": 2}},
+    ]
+    assert len(recipe.parse({"sources": sources}, "recipe.toml").sources) == 3
+
+
+@pytest.mark.parametrize("rule", ["exact-duplicate", "near-duplicate"])
+@pytest.mark.parametrize("keep", [{}, {"keep": "source"}])
+def test_the_sources_of_which_a_twin_is_kept_are_those_of_the_recipe(rule, keep):
+    sources = [{"name": "tickets", "paths": ["a.csv"]}, {"name": "forum", "paths": ["b.csv"]}]
+    given = {"sources": sources, "dedupe": {rule: {"sources": ["ticket"], **keep}}}
+    with pytest.raises(RecipeError) as caught:
+        recipe.parse(given, "recipe.toml")
+    assert str(caught.value).splitlines() == [
+        "unknown source 'ticket'",
+        f"  at   recipe.toml [dedupe.{rule}] sources",
+        "  try  'tickets' (there are: forum, tickets)",
+    ]
+    given["dedupe"][rule]["sources"] = ["forum", "tickets"]
+    assert recipe.parse(given, "recipe.toml")
+
+
+def test_two_sources_of_one_name_are_an_error_that_begins_with_its_words():
+    with pytest.raises(RecipeError, match=r"^two sources are named 'a'"):
+        recipe.parse({"sources": [{"paths": ["a.csv"]}, {"paths": ["b/a.csv"]}]}, "recipe.toml")
+
+
 def test_an_error_names_the_file_that_was_given(tmp_path):
     path = tmp_path / "mine.toml"
     for text in ('[clean]\nsteps = ["emty-text"]', "[clean.steps]", "[dedupe.near-duplicate]\nseed = 0.5", "[splt]"):

@@ -310,9 +310,30 @@ def parse(values: Mapping[str, Any], where: str, *, beside: Path | None = None) 
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise _explained(error, where) from None
+    for source in recipe.sources:
+        _refuse_idle(source, f"{where}, source {source.name!r}")
     for stage in STAGES_WITH_STEPS:
-        recipe.steps(stage, where, beside)
+        for each in recipe.steps(stage, where, beside):
+            _refuse_strangers(each, recipe.sources, f"{where} [{stage}.{each.rule}] sources")
     return recipe
+
+
+def _refuse_idle(source: Source, where: str) -> None:
+    """Refuse a key that changes nothing in a source of this kind: what the user relies on would not be done."""
+    for key, begins, address in (("query", "sql:", "a database (sql:URL)"), ("splits", "hf:", "a dataset (hf:NAME)")):
+        if getattr(source, key) and not any(path.startswith(begins) for path in source.paths):
+            raise RecipeError(f"{key} is for {address} only", where, f"remove {key}, or name one in paths")
+    for key in ("contact", "crawl"):
+        if getattr(source, key) and source.kind != "web":
+            raise RecipeError(f"{key} is for pages of the web only", where, f'remove {key}, or write kind = "web"')
+
+
+def _refuse_strangers(built: step.Step, sources: list[Source], where: str) -> None:
+    """Refuse the names of sources that the recipe does not have, where a step says which twin is kept."""
+    names = [each.name for each in sources]
+    for name in getattr(built, "sources", ()) if names else ():
+        if name not in names:
+            raise unknown("source", name, names, where)
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -427,7 +448,7 @@ def _explained(error: ValidationError, where: str) -> RecipeError:
     given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
     said = first["msg"].removeprefix("Value error, ").lower()
     hint = "tuneset prepare --help" if where.startswith("-") else "tuneset init writes a recipe that fits"
-    return RecipeError(f"{path}{given}: {said}", where, hint)
+    return RecipeError(f"{path}{given}: {said}" if path else said, where, hint)
 
 
 def _keys(path: Iterable[int | str]) -> list[str]:
