@@ -142,6 +142,14 @@ def test_question_and_answer_of_two_licences_name_both_and_the_recipe_has_the_la
     assert written.count("licence") == 1
 
 
+def test_the_rows_of_each_licence_are_counted():
+    old, new = {"ContentLicense": "CC BY-SA 3.0"}, {"ContentLicense": "CC BY-SA 4.0"}
+    pairs = [(old, old), (old, old), (old, new), (new, new)]
+    rows = [(question(at, **asked), answer(at + 9, at, **said)) for at, (asked, said) in enumerate(pairs, 1)]
+    listed = "licence CC BY-SA 3.0 (2 rows), CC BY-SA 3.0 and CC BY-SA 4.0 (1 row), CC BY-SA 4.0 (1 row): "
+    assert any(note.startswith(listed) for note in parsed(dump(*(each for pair in rows for each in pair))).notes)
+
+
 def test_nothing_tells_who_wrote_a_post(saved):
     who = {
         "OwnerUserId": 4711,
@@ -419,6 +427,27 @@ def test_one_s_own_reddit_export_becomes_texts_of_their_threads(saved):
     assert any(
         "other files (comment_votes.csv, ip_logs.csv, messages.csv, ...) were not read" in said for said in got.said
     )
+
+
+@pytest.mark.parametrize("gone", ["posts.csv", "comments.csv", "post_votes.csv"])
+def test_of_a_part_of_one_s_own_reddit_export_posts_and_comments_alone_are_read(saved, gone):
+    folder = of_reddit(saved)
+    (folder / gone).unlink()
+    got = read(folder)
+    assert got.task == "plain"
+    assert got.examples.height == {"posts.csv": 2, "comments.csv": 3}.get(gone, 5)
+    assert "secret" not in str(got.examples.rows())
+
+
+def test_a_folder_with_posts_of_another_kind_is_read_whole(saved):
+    saved("text,label\nWhere is it?,track\nRefund!,refund\n", "posts.csv", "own")
+    path = saved("text,label\nThanks.,other\n", "replies.csv", "own")
+    assert read(path.parent).examples.height == 3
+
+
+def test_an_address_of_reddit_s_is_not_taken_with_columns_that_the_user_names(saved):
+    got = read([of_reddit(saved) / "posts.csv"], text="body", labels=["title"])
+    assert IP not in str(got.examples.rows()) + str(got.preview.rows())
 
 
 def test_a_subreddit_may_be_the_label_and_columns_that_the_user_names_are_taken_as_they_are(saved):

@@ -284,6 +284,53 @@ def test_a_test_that_cannot_be_made_is_refused(tmp_path, words, what):
         read(saved(tmp_path, call(*CHAT, feedback={"liked": 1})), ours=Ours(good=words))
 
 
+RATED = [call(*CHAT, session=str(at), feedback={"rating": each}) for at, each in enumerate(["up", "down", "up"])]
+
+
+def test_a_score_of_words_is_suggested_with_a_value_that_it_has(tmp_path):
+    path = saved(tmp_path, *RATED)
+    said = next(each for each in read(path).said if "which calls are good" in each)
+    assert '(good = "rating = up" in the recipe; its values: up, down)' in said
+    assert read(path, ours=Ours(good="rating = up")).findings.height == 1
+    numbers = saved(tmp_path, call(*CHAT, feedback={"liked": 1}))
+    assert any('scores are liked (good = "liked >= 1" in the recipe)' in each for each in read(numbers).said)
+
+
+@pytest.mark.parametrize(
+    ("values", "good", "what", "hint"),
+    [
+        (["up", "down", "up"], "rating >= 1", "has words, and a number", 'good = "rating = up" (its values: up, down)'),
+        ([1, 0.5], "rating = up", "has numbers, and a word", 'good = "rating >= 1" (its values: 1, 0.5)'),
+    ],
+)
+def test_a_number_is_not_compared_with_words(tmp_path, values, good, what, hint):
+    calls = [call(*CHAT, session=str(at), feedback={"rating": each}) for at, each in enumerate(values)]
+    with pytest.raises(RecipeError, match=what) as caught:
+        read(saved(tmp_path, *calls), ours=Ours(good=good))
+    assert caught.value.hint == hint
+
+
+def test_a_log_without_scores_says_what_helps(tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        read(saved(tmp_path, call(*CHAT)), ours=Ours(good="user_feedback >= 1"))
+    assert caught.value.hint.startswith("remove good, or write scores into the log")
+
+
+@pytest.mark.parametrize("key", ["scores", "feedback"])
+@pytest.mark.parametrize("given", [{"liked": 1}, [{"name": "liked", "value": 1}], [{"key": "liked", "score": 1}]])
+def test_scores_of_a_request_stand_beside_it(tmp_path, key, given):
+    path = saved(tmp_path, call(*CHAT, **{key: given}))
+    assert read(path, ours=Ours(good="liked >= 1")).findings.is_empty()
+
+
+def test_good_is_refused_where_rows_have_no_scores(tmp_path):
+    path = tmp_path / "tickets.csv"
+    path.write_text("text,label,rating\nWhere is it?,track,1\nRefund!,refund,0\n")
+    with pytest.raises(RecipeError) as caught:
+        read(path, ours=Ours(good="rating >= 1"))
+    assert str(caught.value).splitlines()[:2] == ["its rows have no scores", "  at   tickets.csv, good"]
+
+
 def test_what_cannot_be_read_of_a_log_is_a_finding(tmp_path):
     sound = turn("user", [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}])
     rows = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,7 @@ from tuneset.sources.calls import kind_of
 _BESIDE = {"dataset_info.json", "dataset_dict.json", "state.json"}  # what `Dataset.save_to_disk` puts beside the rows
 _OURS = ("inference.json", ".tuneset")  # what an export, and a run, has beside its rows
 _SIDES = ("train", "validation", "test")
-# What is read of a folder that somebody else's export has filled: by the files that tell it.
-_EXPORTS = (
-    ({"posts.csv", "comments.csv", "post_votes.csv", "comment_votes.csv"}, {"posts.csv", "comments.csv"}),  # Reddit
-    ({stackexchange.FILE}, {stackexchange.FILE}),
-)
+_REDDIT, _REDDIT_VOTES = {"posts.csv", "comments.csv"}, {"post_votes.csv", "comment_votes.csv"}
 
 
 def expand(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -88,8 +84,9 @@ def _understood(read: table.Table, which: traces.Good | None, named: Collection[
         return traces.turned(read, kind, which)
     if forum := forums.kind_of(read.cells.columns):
         posts = forum.read(read)
-        return posts if set(named) <= set(posts.cells.columns) else read  # the user means the columns as they are
-    return forums.only(read, which) if read.posts and which else read
+        # where the user names others, the columns are meant as they are
+        read = posts if set(named) <= set(posts.cells.columns) else forums.without_addresses(read, named)
+    return forums.only(read, which) if which else read
 
 
 def load(path: Path, name: str, named: Collection[str] = ()) -> table.Table:
@@ -163,10 +160,8 @@ def _expanded(path: Path) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     files = _visible(folder)
-    there = {path.name for path in files if path.is_file()}
-    for telling, wanted in _EXPORTS:
-        if telling <= there:
-            return [path for path in files if path.name in wanted]
+    if exported := _exported({path.name: path for path in files if path.is_file()}):
+        return exported
     found = [path for path in files if path.is_file() and formats.EXPECTED.keys() & set(path.suffixes[-2:])]
     if not found:
         hint = f"name the file, or a folder with {', '.join(formats.EXPECTED)}"
@@ -175,6 +170,14 @@ def _in_folder(folder: Path) -> list[Path]:
         raise InputError("this folder has no data files", str(folder), hint)
     ours = any((folder / name).exists() for name in _OURS)
     return [path for path in found if path.stem in _SIDES] or found if ours else found
+
+
+def _exported(there: Mapping[str, Path]) -> list[Path]:
+    """List what is read of a folder that somebody else's export has filled: of Reddit's, no messages and no addresses."""
+    posts = [there[name] for name in sorted(_REDDIT & there.keys())]
+    if there.keys() >= _REDDIT | _REDDIT_VOTES or any(forums.begins(unpack.head(path)) for path in posts):
+        return posts
+    return [there[stackexchange.FILE]] if stackexchange.FILE in there else []
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tuneset.errors import RecipeError
 from tuneset.sources import table
 from tuneset.sources.traces import NOT_GOOD, Good
 
@@ -34,6 +35,7 @@ _PUBLIC = (
     "いいえ",
     "아니오",
 )
+_ADDRESSES = ("ip",)
 _SCORES = ("score", "accepted")
 
 
@@ -104,15 +106,34 @@ def kind_of(names: Collection[str]) -> Kind | None:
     return next((kind for kind in KINDS if kind.columns <= set(names)), None)
 
 
+def begins(head: bytes) -> bool:
+    r"""Say whether the first line of a file names the columns of an export.
+
+    >>> begins(b"topic_title,is_pm,post,url\n"), begins(b"id,body\n")
+    (True, False)
+    """
+    line = head.decode("utf-8-sig", "replace").partition("\n")[0]
+    return kind_of([name.strip().strip('"') for name in line.split(",")]) is not None
+
+
+def without_addresses(read: table.Table, named: Collection[str]) -> table.Table:
+    """Leave out the addresses from which posts were written, unless the user names them: they are no text and no label."""
+    return read._replace(cells=read.cells.drop([name for name in _ADDRESSES if name not in named], strict=False))
+
+
 def only(read: table.Table, which: Good) -> table.Table:
     """Leave out answers that the recipe does not call good, by their score or by whether they were accepted (`not-good`)."""
-    names = [name for name in _SCORES if name in read.cells.columns]
+    names = [name for name in _SCORES if read.posts and name in read.cells.columns]
+    if not names:
+        what, hint = "its rows have no scores", "remove good; it is for logs of a model's calls, and answers of a forum"
+        raise RecipeError(what, f"{read.name}, good", hint)
     if which.score not in names:
         raise which.missing(names, read.name)
-    scores = [
+    scores: list[dict[str, float | str]] = [
         {name: float(value) for name, value in row.items() if value is not None}
         for row in read.cells.select(names).iter_rows(named=True)
     ]
+    which.check(scores, read.name)
     says = pl.Series([None if which.holds(each) else which.failed(each) for each in scores], dtype=pl.String)
     beside = read.beside if read.beside is not None else pl.DataFrame(schema=table.BESIDE).clear(read.cells.height)
     free = pl.col("rule").is_null() & says.is_not_null()

@@ -150,7 +150,10 @@ def _duties(licences: pl.Series) -> Iterator[str]:
     if licences.is_empty():
         return
     counted = Counter(licences.to_list())
-    listed = ", ".join(f"{licence} ({count:,})" for licence, count in sorted(counted.items()))
+    listed = ", ".join(
+        f"{licence.replace(', ', ' and ')} ({count:,} row{'' if count == 1 else 's'})"
+        for licence, count in sorted(counted.items())
+    )
     asks = next((duty(licence) for licence in counted if duty(licence)), "")
     yield f"licence {listed}: {asks}"
     yield "a dump that was downloaded from Stack Exchange since 2024 came with terms of its own on training models: read them"

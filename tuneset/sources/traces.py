@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -31,6 +31,8 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+_SHOWN = 40  # letters of a value, which may be what a user wrote
+_NO_SCORES = "remove good, or write scores into the log (docs/sources.md says where they may stand)"
 
 
 class Good(NamedTuple):
@@ -55,8 +57,20 @@ class Good(NamedTuple):
 
     def missing(self, names: Sequence[str], where: str) -> RecipeError:
         """Say which scores there are, where none has the name of this one."""
-        known = f"there are: {', '.join(names[:10])}" if names else "no call has a score"
+        known = f"there are: {', '.join(names[:10])}" if names else _NO_SCORES
         return RecipeError(f"no call has the score {self.score!r}", f"{where}, good", known)
+
+    def check(self, given: Sequence[Mapping[str, float | str]], where: str) -> None:
+        """Refuse to compare a number with words, or a word with numbers: nothing would be good.
+
+        Errors: RecipeError with the values that the score has.
+        """
+        values = [scores[self.score] for scores in given if self.score in scores]
+        if any(isinstance(value, str) == isinstance(self.value, str) for value in values):
+            return
+        kind = "a word" if isinstance(self.value, str) else "a number"
+        what = f"the score {self.score} has {'numbers' if kind == 'a word' else 'words'}, and {kind} is no value of it"
+        raise RecipeError(what, f"{where}, good", f'good = "{_suggested(self.score, values)}" ({_values(values)})')
 
 
 def good(words: str) -> Good:
@@ -193,14 +207,39 @@ def _notes(read: table.Table, calls: Sequence[Call], which: Good | None) -> list
         + (f", {sessions:,} sessions" if sessions else "")
     ]
     names = sorted({name for call in calls for name in call.scores})
-    if which is not None and which.score not in names:
-        raise which.missing(names, read.name)
-    if which is None and names:
+    if which is not None:
+        if which.score not in names:
+            raise which.missing(names, read.name)
+        which.check([call.scores for call in calls], read.name)
+    elif names:
+        values = [call.scores[names[0]] for call in calls if names[0] in call.scores]
+        spoken = f"; {_values(values)}" if any(isinstance(value, str) for value in values) else ""
         notes.append(
-            f'nothing says which calls are good: all are taken; scores are {", ".join(names[:5])} (good = "{names[0]} >= 1" in the recipe)'
+            f"nothing says which calls are good: all are taken; scores are {', '.join(names[:5])} "
+            f'(good = "{_suggested(names[0], values)}" in the recipe{spoken})'
         )
     return notes
 
 
+def _suggested(score: str, values: Sequence[float | str]) -> str:
+    """Write a test that some calls pass: the most frequent word, or a number of at least 1.
+
+    >>> _suggested("rating", ["thumbs_down", "thumbs_up", "thumbs_up"])
+    'rating = thumbs_up'
+    """
+    words = Counter(value for value in values if isinstance(value, str))
+    return f"{score} = {words.most_common(1)[0][0][:_SHOWN]}" if words else f"{score} >= 1"
+
+
+def _values(values: Sequence[float | str]) -> str:
+    """List the values of a score, the most frequent first.
+
+    >>> _values(["up", "down", "up"])
+    'its values: up, down'
+    """
+    counted = Counter(_number(value)[:_SHOWN] for value in values).most_common()
+    return f"its values: {', '.join(value for value, _ in counted[:5])}{', ...' if len(counted) > 5 else ''}"
+
+
 def _number(value: float | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else value
+    return value if isinstance(value, str) else f"{value:g}"
