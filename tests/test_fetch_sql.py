@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tuneset
 from tuneset.errors import RecipeError, TunesetError
 from tuneset.fetch import fetch, sql
+from tuneset.fetch.addresses import ahead
 from tuneset.sources import read
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
@@ -266,11 +268,39 @@ def test_a_database_says_what_is_wrong_in_three_lines(shop, file, tmp_path):
         refused("sql:postgresql://ann@127.0.0.1:9/shop", tmp_path / "a", QUERY).hint
         == "check the host, the file, and that the database runs"
     )
-    assert (
-        refused(address(tmp_path / "none.db"), tmp_path / "a", QUERY).hint
-        == "check the host, the file, and that the database runs"
-    )
+    missing = refused(address(tmp_path / "none.db"), tmp_path / "a", QUERY)
+    assert missing.what == f"there is no such file: {tmp_path / 'none.db'}"
     assert not (tmp_path / "none.db").exists()
+
+
+def test_three_slashes_begin_in_the_current_folder_and_four_at_the_root(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for at, where in enumerate((f"sql:sqlite:///{file.name}", f"sql:sqlite:////{str(file)[1:]}")):
+        done = fetch(where, tmp_path / str(at), query=QUERY)
+        assert pl.read_parquet(done.files[0]).height == 3
+        assert ahead(where).says
+    for fails in (
+        lambda: refused("sql:sqlite:///none.db", tmp_path / "a", QUERY),
+        lambda: asked("sql:sqlite:///none.db"),
+    ):
+        error = fails()
+        assert error.what == f"there is no such file: {tmp_path / 'none.db'}"
+        assert error.where == "sql:sqlite:///none.db"
+        assert "four begin at the root" in error.hint
+    assert "this is no file" in refused(f"sql:sqlite:///{tmp_path}", tmp_path / "a", QUERY).what
+
+
+def asked(where):
+    with pytest.raises(TunesetError) as raised:
+        ahead(where)
+    return raised.value
+
+
+def test_what_is_wrong_with_the_rows_of_a_query_is_said_of_the_database(file, tmp_path):
+    (tmp_path / "mine.toml").write_text(f"[[sources]]\npaths = ['{address(file)}']\nquery = '{QUERY}'\ntext = 'body'\n")
+    with pytest.raises(TunesetError, match="unknown column 'body'") as raised:
+        tuneset.prepare(tmp_path / "mine.toml")
+    assert raised.value.where == address(file)
 
 
 def test_a_query_is_asked_for_and_a_kind_of_database_that_nobody_knows_is_named(tmp_path):

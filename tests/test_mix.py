@@ -104,6 +104,20 @@ def test_sources_that_are_no_one_dataset_are_refused(tmp_path):
         prepared(tmp_path, named[0], named[0])
 
 
+def test_the_hint_about_labels_of_other_names_names_columns_that_are_there(tmp_path):
+    own = saved(tmp_path / "own.jsonl", [each | {"tone": "calm"} for each in rows(5, ["Track"])])
+    web = saved(tmp_path / "web.jsonl", rows(5, ["Track"], column="intent"))
+    both = {"paths": f'["{tmp_path / own}"]', "labels": '["tone", "category"]'}
+    with pytest.raises(InputError) as caught:
+        prepared(tmp_path, both, {"paths": f'["{tmp_path / web}"]'})
+    assert caught.value.hint == 'say what they are called here: columns = { "intent" = "tone" }'
+    posts = {"topic_title": "Beans", "is_pm": "no", "post": "Overnight.", "url": "https://example.org/t/beans/1"}
+    bare = saved(tmp_path / "posts.jsonl", [posts])
+    with pytest.raises(InputError, match="their labels have other names: tone, category, and none") as caught:
+        prepared(tmp_path, both, {"paths": f'["{tmp_path / bare}"]'})
+    assert caught.value.hint == "posts has no labels: name its label columns (labels = [...]), or prepare it on its own"
+
+
 def test_a_source_is_cut_to_its_share_and_every_row_is_accounted_for(tmp_path):
     own = saved(tmp_path / "own.jsonl", rows(60, ["Track", "Refund"]))
     web = saved(tmp_path / "web.jsonl", rows(140, ["Track", "Track", "Track", "Refund"], 100))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -19,7 +20,6 @@ from tuneset.publish.http import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from tuneset.fetch.fetched import Watch
 
@@ -44,6 +44,8 @@ class Asked(NamedTuple):
 
 def parse(address: str) -> Asked:
     """Read `sql:postgresql://USER@HOST/DATABASE`, `sql:sqlite:///FILE`, `sql:mysql://…`; `${NAME}` comes from the environment.
+
+    A file of SQLite is one below the current folder; that of an absolute path has four slashes (`sql:sqlite:////data/shop.db`).
 
     A password stands in the environment only: as `${NAME}` in the address, for PostgreSQL as PGPASSWORD, too.
 
@@ -76,7 +78,12 @@ def _shows_secret(url: str) -> bool:
 
 
 def ahead(asked: Asked, _: Path) -> Ahead:
-    """Say that one query would be run: how many rows it gives is not known before."""
+    """Say that one query would be run: how many rows it gives is not known before.
+
+    Errors: RunError where the file of an SQLite database is not there.
+    """
+    if asked.kind == "sqlite":
+        _file(asked)
     return Ahead(asked.address, says=("one query is run, in a transaction that only reads",))
 
 
@@ -183,15 +190,24 @@ def _stored(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _sqlite(asked: Asked, query: str, path: Path) -> None:
-    file = re.sub(r"^sqlite:(//)?(?=/|[^/])", "", asked.url).partition("?")[0]
-    file = file[1:] if re.match(r"^/(?:/|[A-Za-z]:)", file) else file
     with contextlib.closing(
-        sqlite3.connect(f"file:{quote(unquote(file))}?mode=ro", uri=True, check_same_thread=False)
+        sqlite3.connect(f"{_file(asked).as_uri()}?mode=ro", uri=True, check_same_thread=False)
     ) as connection:
         connection.set_authorizer(_only_reading)
         cursor = connection.execute(query)
         names = _distinct([each[0] for each in cursor.description])
         _sink(_batches(cursor, names), path)
+
+
+def _file(asked: Asked) -> Path:
+    """Find the file of an SQLite database: below the current folder behind three slashes, at the root behind four."""
+    named = re.sub(r"^sqlite(?:\+\w+)?:(?:///?)?", "", asked.url, flags=re.IGNORECASE).partition("?")[0]
+    path = Path(unquote(named)).absolute()
+    if not path.is_file():
+        what = f"{'this is no file' if path.exists() else 'there is no such file'}: {path}"
+        hint = "three slashes begin in the current folder, as in sql:sqlite:///shop.db; four begin at the root"
+        raise RunError(what, asked.address, hint)
+    return path
 
 
 def _other(asked: Asked, query: str, path: Path) -> None:

@@ -64,14 +64,16 @@ def _listed(names: Sequence[str], what: str) -> str:
     return f"{len(names):,} {what}{'' if len(names) == 1 else 's'} ({named})"
 
 
-def tables(inputs: Any, named: Collection[str] = (), good: str = "") -> list[table.Table]:
+def tables(inputs: Any, named: Collection[str] = (), good: str = "", called: str = "") -> list[table.Table]:
     """Read every input, a file or a table in memory, to cells that are all strings; the user names the columns `named`.
 
-    Traces of a product become conversations; `good` says which of their calls are good.
+    Traces of a product become conversations; `good` says which of their calls are good. `called` is what the user calls
+    the one file that there is, where that is not its name.
     """
     if _is_paths(inputs):
         paths = expand(inputs)
-        found = [load(path, name, named) for path, name in zip(paths, _names(paths), strict=True)]
+        names = [called] if called and len(paths) == 1 else _names(paths)
+        found = [load(path, name, named) for path, name in zip(paths, names, strict=True)]
     else:
         found = [in_memory(inputs)]
     which = traces.good(good) if good else None

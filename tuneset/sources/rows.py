@@ -98,7 +98,7 @@ def read(  # noqa: PLR0913
     >>> got.examples.select("text", "label").row(0), got.columns.labels
     (('Where is it?', '{"intent": "track"}'), ('intent',))
     """
-    tables = files.tables(inputs, [*([text] if text else []), *labels, *groups], ours.good)
+    tables = files.tables(inputs, [*([text] if text else []), *labels, *groups], ours.good, _called(ours.about))
     _check_rows(tables)
     tables = [mapping.columns(table, ours.columns) for table in tables] if ours.columns else tables
     paged = all(table.posts or _is_crawled(table) for table in tables)
@@ -153,6 +153,12 @@ def _origin(about: Mapping[str, str]) -> pl.Expr:
         return pl.col("origin")
     known = json.dumps(dict(about), ensure_ascii=False)
     return pl.concat_str(pl.lit(f"{known[:-1]}, "), pl.col("origin").str.slice(1))
+
+
+def _called(about: Mapping[str, str]) -> str:
+    """Name the rows of a query by their database: the file that they lie in is one that nobody has named."""
+    address = about.get("address", "")
+    return address if address.startswith("sql:") and ", " not in address else ""
 
 
 def _lineage(tables: Sequence[Table]) -> tuple[str, ...]:
