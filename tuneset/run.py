@@ -30,6 +30,7 @@ from tuneset.folder import (
     writing,
 )
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, Recipe
+from tuneset.report.stage import says
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -351,7 +352,7 @@ def _run(job: Job, *, resplit: bool, until: str | None, watch: Callable[[Event],
         before[stage] = outcome
         timings[stage] = round(time.perf_counter() - started, 3)
         rows = earlier[1].height if earlier else outcome.examples.height
-        words = stages.says(stage, outcome, rows)
+        words = says(stage, outcome, rows)
         kind = ("gone" if "gone" in outcome.facts else "unchanged") if done else "done"
         watch(Event(stage, kind, timings[stage], words, outcome.facts))
         if stage == until:

@@ -18,7 +18,6 @@ from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.fetch import bring, is_address, written
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
-from tuneset.report.page import counted
 from tuneset.split import Sides, balance, bridging, draw, place, strata_of
 from tuneset.targets import TARGETS, lines, rules, tokens
 
@@ -580,40 +579,3 @@ RUN: dict[str, Callable[[Context], Outcome]] = {
     "format": format_,
     "check": check,
 }
-
-
-def says(stage: str, outcome: Outcome, rows_before: int) -> str:
-    """Say in one line what a stage did, for the terminal and the report."""
-    facts = outcome.facts
-    if stage == "get":
-        return str(facts["said"][0])
-    if stage == "split":
-        return " · ".join(f"{rows:,} {side}" for side, rows in facts["sides"].items() if rows or side != "test")
-    if stage == "judge":
-        return _judged(facts["judged"], outcome.findings["example"].n_unique())
-    if stage == "format":
-        return ", ".join(facts["files"])
-    if stage == "check":
-        found = {"error": facts["errors"], "warning": facts["warnings"]}
-        said = " · ".join(counted(number, word) for word, number in found.items() if number)
-        lines = counted(facts["lines"], "line")
-        follow = "follows" if facts["lines"] == 1 else "follow"
-        return f"{said} in {lines}" if said else f"{lines} {follow} the rules of {facts['target']}"
-    counts = {
-        "out": rows_before - outcome.examples.height,
-        "repaired": outcome.findings.filter((pl.col("action") == "edit") & (pl.col("when") == "default"))[
-            "example"
-        ].n_unique(),
-        "to look at": outcome.findings.filter((pl.col("when") == "on-accept") | (pl.col("action") == "none")).height,
-    }
-    return " · ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
-
-
-def _judged(judged: Mapping[str, Any], flagged: int) -> str:
-    if "words" in judged:
-        return str(judged["words"])
-    right = (((judged["size"] or {}).get("sides") or {}).get("validation") or {}).get("accuracy")
-    told = [f"{flagged:,} to look at" if flagged else "nothing to look at"]
-    told += [f"a small classifier is right on {100 * right:.0f} % of validation"] if right is not None else []
-    told += [f"a sample of {judged['rows']:,}"] if judged["rows"] < judged["of"] else []
-    return " · ".join(told)

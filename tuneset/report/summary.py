@@ -19,8 +19,8 @@ from tuneset.recipe import STAGES, check_pages, explain
 from tuneset.report.clusters import clusters
 from tuneset.report.compare import compare
 from tuneset.report.origins import origins
+from tuneset.report.stage import says
 from tuneset.report.verdict import OFF, actions, verdict
-from tuneset.stages import says
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
