@@ -18,6 +18,7 @@ from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.fetch import bring, is_address, written
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
+from tuneset.sources import mapping
 from tuneset.split import Sides, balance, bridging, draw, place, strata_of
 from tuneset.targets import TARGETS, lines, rules, tokens
 
@@ -96,7 +97,7 @@ def _refuse_unlike(planned: Recipe, reads: Sequence[sources.Read]) -> None:
             raise InputError("a table and conversations are no one dataset", where, "prepare them one at a time")
         if set(first.labels) != set(this.labels):
             names = [", ".join(each.labels) or "none" for each in (first, this)]
-            hint = _hint_of_labels(this.labels, first.labels, planned.sources[0].name if this.labels else source.name)
+            hint = mapping.hint(this.labels, first.labels, planned.sources[0].name if this.labels else source.name)
             raise InputError(f"their labels have other names: {names[0]}, and {names[1]}", where, hint)
 
 

@@ -39,6 +39,17 @@ def columns(read: Table, names: Mapping[str, str]) -> Table:
     )
 
 
+def hint(these: Sequence[str], first: Sequence[str], bare: str) -> str:
+    """Say what brings the labels of two sources together; `bare` is the one that has none, where one has none."""
+    if not (these and first):
+        return f"{bare} has no labels: name its label columns (labels = [...]), or prepare it on its own"
+    mine = [label for label in these if label not in first]
+    theirs = [label for label in first if label not in these]
+    if mine and theirs:
+        return f'say what they are called here: columns = {{ "{mine[0]}" = "{theirs[0]}" }}'
+    return f"name the same label columns in each: labels = {[label for label in these if label in first]}"
+
+
 def labels(read: Table, chosen: Sequence[str], renaming: Mapping[str, str | Mapping[str, str]]) -> Table:
     """Call labels as the recipe does; rows whose label is called "" are left out (`unwanted-label`).
 
