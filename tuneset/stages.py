@@ -101,17 +101,6 @@ def _refuse_unlike(planned: Recipe, reads: Sequence[sources.Read]) -> None:
             raise InputError(f"their labels have other names: {names[0]}, and {names[1]}", where, hint)
 
 
-def _hint_of_labels(these: Sequence[str], first: Sequence[str], bare: str) -> str:
-    """Say what brings the labels of two sources together; `bare` is the one that has none, where one has none."""
-    if not (these and first):
-        return f"{bare} has no labels: name its label columns (labels = [...]), or prepare it on its own"
-    mine = [label for label in these if label not in first]
-    theirs = [label for label in first if label not in these]
-    if mine and theirs:
-        return f'say what they are called here: columns = {{ "{mine[0]}" = "{theirs[0]}" }}'
-    return f"name the same label columns in each: labels = {[label for label in these if label in first]}"
-
-
 def hidden(got: Outcome, planned: Recipe) -> Outcome:
     """Take out what the recipe hides: from here on it is in no file of the run, and in no line on the screen."""
     steps = hiding.hiding(planned)
