@@ -53,7 +53,7 @@ class Site(NamedTuple):
         """Say in a word why a page may not be asked for; empty where it may. A very slow host is asked for seeds only."""
         mine = policy.is_own(url) and not policy.robots
         if not (mine or self.robots.allows(url).allowed):
-            return REFUSED if self.robots.why == REFUSED else "robots"
+            return REFUSED if self.robots.why == REFUSED and not depth else "robots"
         if depth and self.delay > policy.longest_delay:
             return "crawl-delay"
         return "ai-preference" if policy.on_deny == "skip" and self.preference(url).says == "deny" else ""
