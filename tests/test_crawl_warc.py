@@ -328,7 +328,7 @@ def test_the_command_writes_what_it_collects_and_reads_it_back_without_asking_an
     asked = len(keeper.log)
     told = ask(tmp_path / "all.warc.gz", "--out", tmp_path / "back", "--exclude", "/1[0-9]$")
     assert "10 examples of 10 pages" in told.output, told.output
-    assert "3 pages left out: not-included" in told.output
+    assert "3 pages left out: not among what --include and --exclude leave (not-included)" in told.output
     run = tuneset.prepare(tmp_path / "back", out=tmp_path / "run")
     assert run.summary["balance"]["in"] == 10
     assert forget(run.path, keeper.url("/5")) == 9
