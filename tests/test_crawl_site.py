@@ -235,3 +235,17 @@ def test_a_crawl_that_is_interrupted_has_its_exit_code(tmp_path, keeper, monkeyp
     asked = ["scrape", keeper.url(), "--out", str(tmp_path / "pages"), "--contact", "ann@example.org"]
     told = CliRunner().invoke(main, [*asked, "--own", keeper.place, "--json"])
     assert (told.exit_code, json.loads(told.output)["stopped"]) == (130, "interrupted")
+
+
+def test_forgetting_tells_machines_how_many_rows_are_left(tmp_path, keeper):
+    scrape(keeper.url(), tmp_path / "pages", own=[keeper.place], **LIMITS | {"depth": 1})
+    told = CliRunner().invoke(main, ["forget", str(tmp_path / "pages"), keeper.url("/5"), "--json"])
+    assert json.loads(told.output) == {"forgotten": keeper.url("/5"), "rows": 12}
+
+
+def test_a_dry_run_of_a_recipe_says_why_a_site_would_not_be_asked(tmp_path, keeper):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(f'[[sources]]\nkind = "web"\ncontact = "a@b.org"\npaths = ["{keeper.url()}"]\n')
+    told = CliRunner().invoke(main, ["prepare", str(recipe), "--dry-run"])
+    assert "a private address; if it is yours" in " ".join(told.output.split())
+    assert keeper.log == []

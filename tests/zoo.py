@@ -120,16 +120,16 @@ def moved(where, status=302):
 
 def trickle(request):
     """Send a header line, then a byte of the next one now and then, for ever."""
-    request.line.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(1000):
-        request.line.sendall(b"x")
-        time.sleep(0.02)
-    return "said"
+    return byte_by_byte(request, b"HTTP/1.1 200 OK\r\nX-Slow: ")
 
 
 def drip(request):
     """Send a whole header, and the body a byte at a time."""
-    request.line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\r\n")
+    return byte_by_byte(request, b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\r\n")
+
+
+def byte_by_byte(request, begun):
+    request.line.sendall(begun)
     for _ in range(1000):
         request.line.sendall(b"x")
         time.sleep(0.02)

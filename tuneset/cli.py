@@ -248,7 +248,8 @@ def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, **opt
 @main.command()
 @click.argument("folder", type=click.Path())
 @click.argument("url")
-def forget(folder: str, url: str) -> None:
+@as_json
+def forget(folder: str, url: str, as_json: bool) -> None:
     """Take the page URL, and all that came of it, out of a crawl or a run.
 
     FOLDER is what `tuneset scrape` made, or a run that was prepared from it.
@@ -256,9 +257,9 @@ def forget(folder: str, url: str) -> None:
     from tuneset import terminal
     from tuneset.crawl import said, site
 
-    with terminal.progress(quiet=False) as watch:
+    with terminal.progress(quiet=as_json) as watch:
         left = site.forget(folder, url, watch=watch)
-    said.forgotten(url, left)
+    said.forgotten(url, left, as_json=as_json)
 
 
 @main.command()

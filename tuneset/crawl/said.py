@@ -87,8 +87,11 @@ def would(plans: Sequence[Would], *, as_json: bool) -> None:
         say(screen, " " * 4, plain(" · ".join(filter(None, known)), 300))
 
 
-def forgotten(url: str, left: int) -> None:
+def forgotten(url: str, left: int, *, as_json: bool) -> None:
     """Print what is left once a page is forgotten."""
+    if as_json:
+        print_json({"forgotten": url, "rows": left})
+        return
     screen = console()
     say(screen, "  ", plain(f"{url} is forgotten; {counted(left, 'example')} of the crawl stay", 300))
     say(screen, "  ", Text("What you published or copied elsewhere still holds it: take it back there."))

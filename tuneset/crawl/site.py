@@ -35,8 +35,6 @@ LIMITS = (
     "robots",
     "pace",
 )
-
-
 FILE_LIMITS = ("include", "exclude", "on_deny")  # of a WARC file, for which nobody is asked
 _WARC = re.compile(r"(?!https?://).*\.warc(\.gz)?", re.IGNORECASE | re.DOTALL)
 
@@ -62,10 +60,11 @@ def scrape(  # noqa: PLR0913 - a seed and a contact will do
 ) -> Crawled:
     """Collect pages from the seeds on into the folder `out`, politely, and write `examples.jsonl` there.
 
-    Where the seeds are WARC files (`*.warc`, `*.warc.gz`) their pages are read, and nobody is asked. `contact`: an e-mail or web address that the owners of the sites can write to; it is sent with every request. `limits`:
-    domains, include, exclude, sitemaps, depth, pages, volume, runtime, on_deny, browser, own, robots, pace (docs/web.md).
-    Killed at any moment, the same call goes on. `again` asks for changed pages. `warc`: a file (`*.warc.gz`) into which the
-    pages that are kept are written, too.
+    Where the seeds are WARC files (`*.warc`, `*.warc.gz`) their pages are read, and nobody is asked. `contact`: an e-mail
+    or web address that the owners of the sites can write to; it is sent with every request. `limits`: domains, include,
+    exclude, sitemaps, depth, pages, volume, runtime, on_deny, browser, own, robots, pace (docs/web.md). Killed at any
+    moment, the same call goes on. `again` asks for changed pages. `warc`: a file (`*.warc.gz`) into which the pages that
+    are kept are written, too.
 
     Errors: RecipeError for a seed or limit that cannot be; RunError where `out` is another crawl's at this moment, or
     holds something and a WARC file is to be read into it; InputError where that is none; TunesetError where a browser is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from tuneset.fetch.addresses import fetch, is_address
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, folder_name, there
 from tuneset.fetch.licences import duty, forbids, terms
 from tuneset.folder import file_hash, hash_of, to_json, write
+from tuneset.report.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -53,9 +55,16 @@ def ahead(sources: Sequence[Source]) -> list[tuple[str, Ahead]]:
 
 
 def _pages(source: Source, seed: str) -> list[Ahead]:
+    would = () if is_warc(seed) else plan(seed, contact=source.contact, **source.crawl)
     return [
-        Ahead(each.seed, says=tuple(filter(None, (each.why, f"training: {each.preference} {each.evidence}".rstrip()))))
-        for each in ([] if is_warc(seed) else plan([seed], contact=source.contact, **source.crawl))
+        Ahead(
+            each.seed,
+            says=(
+                *([words(each.why)] if each.why else []),
+                f"training: {each.preference} {each.evidence}".rstrip(),
+            ),
+        )
+        for each in would
     ]
 
 
@@ -93,7 +102,18 @@ def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched
 def _files_read(source: Source) -> str:
     """Hash the WARC files of a source; empty where it has none, or one of them is not there."""
     files = [Path(path) for path in source.paths if is_warc(path)]
-    return hash_of([file_hash(path) for path in files]) if files and all(path.is_file() for path in files) else ""
+    return hash_of([_hashed(path, *_state(path)) for path in files]) if files and all(map(Path.is_file, files)) else ""
+
+
+def _state(path: Path) -> tuple[int, int]:
+    held = path.stat()
+    return held.st_size, held.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _hashed(path: Path, _size: int, _changed: int) -> str:
+    """Hash a file once for each state of it: a run asks several times, and an archive has gigabytes."""
+    return file_hash(path)
 
 
 def _has_ended(source: Source, folder: Path) -> bool:
@@ -113,7 +133,7 @@ def files(source: Source, path: str, store: Path) -> list[str] | None:
     """List the files that an address became, of the splits that the source wants; None where it is not fetched yet."""
     if source.kind == "web":
         made = _crawl_folder(source, store)
-        return [str(made / ROWS)] if _has_ended(source, made) and path == source.paths[0] else None
+        return [str(made / ROWS)] if path == source.paths[0] and _has_ended(source, made) else None
     found = there(store / folder_name(path, source.query), path, _query(path, source))
     if found is None:
         return None
@@ -163,10 +183,14 @@ def forbidden(examples: pl.DataFrame, licences: dict[str, str], use: str, own: C
     but for the sources in `own`, whose licence the user has said. A row whose origin names a licence, as pages and posts
     do, is under that one.
     """
-    crawled = pl.col("extra").str.json_path_match("$.extractor").is_not_null() & ~pl.col("source").is_in(sorted(own))
     elsewhere = pl.col("source").is_in(sorted(licences))
-    of = examples.filter((elsewhere | crawled) & pl.col("text").is_not_null()).select(
-        "id", "source", licence=pl.col("origin").str.json_path_match("$.licence").fill_null("")
+    # reading every row's JSON takes a second a million rows; few sources have the word in it
+    may_be = pl.col("extra").str.contains('"extractor"', literal=True) & ~pl.col("source").is_in(sorted(own))
+    crawled = pl.col("extra").str.json_path_match("$.extractor").is_not_null()
+    of = (
+        examples.filter((elsewhere | may_be) & pl.col("text").is_not_null())
+        .filter(elsewhere | crawled)
+        .select("id", "source", licence=pl.col("origin").str.json_path_match("$.licence").fill_null(""))
     )
     said = {licence: words for licence in of["licence"].unique() if (words := forbids(licence, use))}
     out = of.filter(pl.col("licence").is_in(sorted(said)))
@@ -194,15 +218,11 @@ def _told(say: Callable[[str], None]) -> Callable[[Event], None]:
         seconds = time.monotonic() - start
         rate = (event.bytes - first) / seconds if seconds > 0.5 else 0.0
         left = f", {(event.of - event.bytes) / rate:,.0f} s left" if rate and event.of > event.bytes else ""
-        speed = f", {_size(rate)} a second" if rate else ""
-        of = f" of {_size(event.of)}" if event.of else ""
-        say(f"{event.file}: {event.says or f'{_size(event.bytes)}{of}{speed}{left}'}")
+        speed = f", {size(int(rate))} a second" if rate else ""
+        of = f" of {size(event.of)}" if event.of else ""
+        say(f"{event.file}: {event.says or f'{size(event.bytes)}{of}{speed}{left}'}")
 
     return watch
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e6:,.1f} MB"
 
 
 def facts(brought: Sequence[tuple[Source, Fetched]]) -> list[dict[str, Any]]:

@@ -127,7 +127,7 @@ def read(  # noqa: PLR0913
     findings = _findings(rows)
     task = max((part.task for part in made), key=_TASKS.index)
     about = [sentence for table, part in zip(tables, made, strict=True) for sentence in _about(table, part)]
-    unmet = mapping.unmet(tables, columns.labels, ours.rename)
+    unmet = mapping.unmet(tables, columns.labels, ours.rename) if ours.rename else ()
     said = (*about, *files.passed_over(inputs), _about_columns(columns), *unmet)
     return Read(examples, model.as_findings(findings), columns, task, said, cells.head(_PREVIEW))
 
