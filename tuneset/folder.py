@@ -237,19 +237,22 @@ def empty(folder: Folder) -> None:
             path.rmdir()
 
 
-@contextlib.contextmanager
-def only_one(folder: Folder) -> Iterator[None]:
+def only_one(folder: Folder) -> contextlib.AbstractContextManager[None]:
     """Keep two runs from writing into one folder at the same time; a killed run leaves nothing locked."""
+    return alone(folder.inside / "lock", folder.path)
+
+
+@contextlib.contextmanager
+def alone(lock: Path, where: Path) -> Iterator[None]:
+    """Hold a lock on a file while something is written `where`; whoever comes second is refused."""
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
     except ImportError:  # Windows has no flock; there two runs at once are the user's care
         yield
         return
-    with (folder.inside / "lock").open("w") as lock:
+    with lock.open("w") as opened:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError(
-                "another run is writing here", str(folder.path), "wait for it, or give another --out"
-            ) from error
+            raise RunError("another run is writing here", str(where), "wait for it, or give another --out") from error
         yield

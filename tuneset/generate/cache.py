@@ -1,0 +1,170 @@
+"""What was asked and answered: lines that are only ever appended, from which answers and spend are read again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003  a dataclass's
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tuneset.errors import RunError, way_out
+from tuneset.folder import alone
+from tuneset.generate.asked import Reply, Usage
+from tuneset.generate.budget import NANO, Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME, LOCK = "asked.jsonl", "asked.lock"
+
+
+@dataclass
+class Ledger:
+    """Answers by key, and what they cost; each change is on the disk before it is here.
+
+    A line `asks` is written before a request is sent, with the most that it can cost; `got`, `free` (it cost nothing)
+    or `lost` (nobody knows) is written when it is over. One that was on its way when a run was killed has only the
+    first: it may have been paid, and counts in full.
+    """
+
+    replies: dict[str, Reply] = field(default_factory=dict)
+    spent: Cost = field(default_factory=Cost)  # with all that may have been spent
+    unsure: Cost = field(default_factory=Cost)  # the part of it that no answer came for
+    open: dict[int, Cost] = field(default_factory=dict)  # on their way, by ticket
+    last: int = 0  # ticket
+    stretch: float = 1.0  # by how much the server counted more than was reserved
+    rungs: dict[str, str] = field(default_factory=dict)  # how a form is asked for, by model
+    file: int = -1
+
+    def ask(self, key: str, most: Cost) -> int:
+        """Reserve what a request can cost, before it is sent; return its ticket."""
+        return self._write({"kind": "asks", "ticket": self.last + 1, "key": key, **_costs(most)})
+
+    def got(self, ticket: int, key: str, reply: Reply, cost: Cost) -> None:
+        """Keep an answer, and what it cost."""
+        kept = reply._asdict() | {"usage": reply.usage and list(reply.usage)}
+        self._write({"kind": "got", "ticket": ticket, "key": key, **_costs(cost), "reply": kept})
+
+    def free(self, ticket: int, why: str) -> None:
+        """Give back what was reserved: the server took nothing."""
+        self._write({"kind": "free", "ticket": ticket, "why": why})
+
+    def lost(self, ticket: int, why: str) -> None:
+        """Count what was reserved as spent: the answer did not come, and may have been paid."""
+        self._write({"kind": "lost", "ticket": ticket, "why": why})
+
+    def step(self, model: str, rung: str, why: str) -> None:
+        """Note how a model is asked for a form from here on."""
+        self._write({"kind": "rung", "model": model, "rung": rung, "why": why})
+
+    def _write(self, line: dict[str, Any]) -> int:
+        """Append one line; a kill of the program loses nothing after this, a power cut may lose the last seconds."""
+        raw = memoryview(orjson.dumps(line | {"time": datetime.now(UTC).isoformat(timespec="seconds")}) + b"\n")
+        try:
+            while raw and self.file >= 0:
+                raw = raw[os.write(self.file, raw) :]
+        except OSError as error:
+            raise RunError(f"the answer cannot be kept: {error.strerror}", NAME, way_out(error)) from error
+        self.take(line)
+        return self.last
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Read a line into the sums."""
+        kind = line["kind"]
+        if kind == "rung":
+            self.rungs[line["model"]] = line["rung"]
+            return
+        ticket = line["ticket"]
+        if kind == "asks":
+            most = Cost(line["money"], line["tokens"], 1)
+            self.last = max(self.last, ticket)
+            self.open[ticket], self.spent, self.unsure = most, self.spent.plus(most), self.unsure.plus(most)
+            return
+        most = self.open.pop(ticket)
+        if kind == "lost":
+            return
+        self.spent, self.unsure = self.spent.less(most), self.unsure.less(most)
+        if kind == "got":
+            paid = Cost(line["money"], line["tokens"], 1)
+            self.spent = self.spent.plus(paid)
+            self.stretch = max(self.stretch, _over(paid.tokens, most.tokens), _over(paid.money, most.money))
+            self.replies[line["key"]] = _reply(line["reply"])
+
+
+def _over(paid: int, most: int) -> float:
+    return paid / most if most else 1.0
+
+
+def _costs(cost: Cost) -> dict[str, int]:
+    return {"money": cost.money, "tokens": cost.tokens}
+
+
+def _reply(kept: dict[str, Any]) -> Reply:
+    usage = kept.get("usage")
+    return Reply(**kept | {"usage": usage and Usage(*usage)})
+
+
+def replayed(raw: bytes) -> Ledger:
+    r"""Read what lines say; one that a kill cut off says nothing.
+
+    >>> replayed(b'{"kind":"asks","ticket":1,"key":"k","money":5,"tokens":9}\n{"kind":"fr').spent
+    Cost(money=5, tokens=9, requests=1)
+    """
+    ledger = Ledger()
+    for line in raw.splitlines():
+        try:
+            read = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        with contextlib.suppress(KeyError, TypeError):  # not ours, or cut off in a way that is JSON by chance
+            ledger.take(read)
+    return ledger
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Ledger]:
+    """Open a folder's ledger for one writer; a second one at the same time is refused."""
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / LOCK, folder):
+        ledger = _opened(folder)
+        try:
+            yield ledger
+        finally:
+            os.close(ledger.file)
+            ledger.file = -1
+
+
+def known(folder: Path) -> Ledger:
+    """Read a folder's ledger without writing; an empty one where there is none."""
+    path = folder / NAME
+    with _writing(folder):
+        return replayed(path.read_bytes() if path.exists() else b"")
+
+
+def _opened(folder: Path) -> Ledger:
+    path = folder / NAME
+    ledger = known(folder)
+    with _writing(folder):
+        ledger.file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        size = os.fstat(ledger.file).st_size
+        if size and os.pread(ledger.file, 1, size - 1) != b"\n":
+            os.write(ledger.file, b"\n")  # behind a line that a kill cut off
+    return ledger
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"answers cannot be kept here: {error.strerror}", str(folder), way_out(error)) from error
+
+
+def money(cost: Cost) -> float:
+    """Return money in its currency."""
+    return cost.money / NANO
