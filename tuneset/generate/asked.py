@@ -112,6 +112,11 @@ def address(model: Model) -> str:
     return checked(written, called)
 
 
+def called(model: Model) -> str:
+    """Name a model on its server."""
+    return f"{address(model)}#{model.name}"
+
+
 def key(model: Model) -> str:
     """Read the key from the environment; "" where the model names no variable."""
     return secret(Place("", (model.key_env,), (), ""))[1] if model.key_env else ""

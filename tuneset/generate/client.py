@@ -178,7 +178,7 @@ class _Asking:
             if job is None and self.later and self.later[0][0] <= now:
                 job = heapq.heappop(self.later)[2]
             if job is None:
-                if len(self.later) >= 4 * self.pace.limit:
+                if len(self.later) >= self.pace.most:
                     return True
                 request = next(coming, None)
                 if request is None:
@@ -312,13 +312,13 @@ class _Asking:
     def _step(self, rung: str, why: str) -> None:
         lower = structured.below(rung)
         if lower != rung:
-            self.ledger.step(_called(self.model), lower, why)
+            self.ledger.step(asked.called(self.model), lower, why)
             self.say(f"the form is asked for as {lower} from here on: {why}")
 
     @property
     def rung(self) -> str:
         """How a form is asked for now."""
-        return self.ledger.rungs.get(_called(self.model), structured.RUNGS[0])
+        return self.ledger.rungs.get(asked.called(self.model), structured.RUNGS[0])
 
     def _failed(self, job: _Job, heard: wire.Heard, why: str) -> list[Answer]:
         if heard.status == 429:
@@ -375,7 +375,3 @@ class _Asking:
         limit = int(self.pace.limit)
         counts = (self.done, self.of, self.problems, self.known, self.flying, limit, money(spent), spent.tokens)
         self.watch(Progress(*counts, left, says))
-
-
-def _called(model: Model) -> str:
-    return f"{asked.address(model)}#{model.name}"

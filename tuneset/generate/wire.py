@@ -153,7 +153,7 @@ def pause(heard: Heard) -> Pause | None:
     """Return for how long a server asks to be left alone, at most 60 s; None where it says nothing.
 
     Whole seconds are rounded up by those who name them, so that others may come a second earlier: a server that takes
-    200 a second and says "1" is then asked 190 times a second, not 60 times.
+    200 a second and says "1" then gives 160 answers a second, not 60.
 
     >>> pause(Heard(429, {"retry-after-ms": "250"})), pause(Heard(429, {"retry-after": "3"})), pause(Heard(429, {}))
     (Pause(same=0.25, all=0.25), Pause(same=3.0, all=2.0), None)

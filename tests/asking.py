@@ -1,0 +1,25 @@
+"""A program that asks, to be killed: SERVER FOLDER REQUESTS MONEY."""
+
+import sys
+from pathlib import Path
+
+from ask_server import SCHEMA
+
+from tuneset.generate import Budget, Model, Request, ask_many
+
+
+def questions(count):
+    system = {"role": "system", "content": "You write what customers of a bank write."}
+    return [Request([system, {"role": "user", "content": f"Question {each}"}], SCHEMA, 64) for each in range(count)]
+
+
+def model(url, **about):
+    return Model(url, "small", "TUNESET_TEST_KEY", 1.0, 2.0)._replace(**about)
+
+
+if __name__ == "__main__":
+    url, folder, count, money = sys.argv[1:]
+    answers = ask_many(questions(int(count)), model(url), Path(folder), Budget(money=float(money)), most=8)
+    for _number, answer in enumerate(answers):
+        if not answer.known:
+            pass

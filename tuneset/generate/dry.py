@@ -1,0 +1,75 @@
+"""What asking would cost, and what would be asked, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from tuneset.generate import asked, structured
+from tuneset.generate.asked import key_of
+from tuneset.generate.budget import NANO, Cost, charged, fits, sound
+from tuneset.generate.cache import known, money
+from tuneset.targets.tokens import of_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tuneset.generate.asked import Model, Request
+    from tuneset.generate.budget import Budget
+
+SHOWN = 3
+
+
+class Estimate(NamedTuple):
+    """What asking would cost; each number is of what is not known yet."""
+
+    requests: int
+    known: int  # answered before: they cost nothing
+    prompt: int  # tokens, by OpenAI's newest count; other models have some more or fewer
+    completion: int  # tokens at most
+    money: float | None  # at most, for those tokens, without second questions; None where no price is known
+    spent: float  # in this folder before
+    enough: bool  # whether the budget has room for all of it
+    prompts: tuple[str, ...]  # three whole requests as they would be sent: the first, one of the middle, the last
+
+
+def dry_run(requests: Iterable[Request], model: Model, folder: Path, budget: Budget) -> Estimate:
+    """Count what `ask_many` would do, without sending anything and without a key.
+
+    Errors: those of `ask_many` before anything is sent, but for the key.
+    """
+    sound(model, budget)
+    asked.address(model)
+    ledger = known(folder)
+    unique = {key_of(each, model): each for each in requests}
+    new = [each for key, each in unique.items() if key not in ledger.replies]
+    rung = ledger.rungs.get(asked.called(model), structured.RUNGS[0])
+    prompt = sum(_tokens(structured.body(each, model, rung)) for each in new)
+    completion = sum(each.max_tokens for each in new)
+    most = Cost(charged(prompt, completion, model), prompt + completion, len(new))
+    priced = model.price_in is not None and model.price_out is not None
+    places = sorted({0, len(new) // 2, len(new) - 1} if new else ())
+    return Estimate(
+        requests=len(new),
+        known=len(unique) - len(new),
+        prompt=prompt,
+        completion=completion,
+        money=most.money / NANO if priced else None,
+        spent=money(ledger.spent),
+        enough=fits(ledger.spent, most, budget),
+        prompts=tuple(_shown(structured.body(new[place], model, rung)) for place in places[:SHOWN]),
+    )
+
+
+def _tokens(body: bytes) -> int:
+    """Count the tokens of a prompt; a schema that goes along is part of it."""
+    read = orjson.loads(body)
+    form = read.get("response_format", {}).get("json_schema")
+    more = [{"role": "system", "content": orjson.dumps(form).decode()}] if form else []
+    return of_row({"messages": [*more, *read["messages"]]})
+
+
+def _shown(body: bytes) -> str:
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
