@@ -69,7 +69,7 @@ class Server(ThreadingHTTPServer):
                     if 0 <= draw < share:
                         fault = name
                     draw -= share
-            self.faulted[fault] += 1
+            self.faulted[fault if isinstance(fault, str) else "own"] += 1
             return fault
 
     def wait(self):

@@ -1,5 +1,6 @@
 """A program that asks, to be killed: SERVER FOLDER REQUESTS MONEY."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -18,8 +19,10 @@ def model(url, **about):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell has started this behind itself
     url, folder, count, money = sys.argv[1:]
     answers = ask_many(questions(int(count)), model(url), Path(folder), Budget(money=float(money)), most=8)
-    for _number, answer in enumerate(answers):
+    for answer in answers:
         if not answer.known:
-            pass
+            sys.stdout.write(f"{answer.key} {answer.problem}\n")
+            sys.stdout.flush()

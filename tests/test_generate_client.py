@@ -125,20 +125,21 @@ def test_progress_counts_up_and_says_what_it_waits_for(serve, tmp_path):
 # --- faults
 
 
-def test_two_thousand_requests_with_faults_mixed_in_are_all_answered_or_counted(serve, tmp_path):
+@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_requests_with_faults_mixed_in_are_all_answered_or_counted(serve, tmp_path, count):
     faults = dict.fromkeys(["500", "503", "cut", "broken", "wrong", "reset"], 0.02)
     server = serve(
         faults=faults | {"429": 0.004, "slow": 0.01}, script=["", "429-seconds", "429-date", "429-ms"], seed=7
     )
-    answers = ask(server, questions(2000), tmp_path)
-    assert len({answer.key for answer in answers}) == len(answers) == 2000
-    assert set(server.faulted) == {*faults, "", "429", "slow", "429-seconds", "429-date", "429-ms"}
+    answers = ask(server, questions(count), tmp_path)
+    assert len({answer.key for answer in answers}) == len(answers) == count
+    assert set(server.faulted) >= {*faults, "429-seconds", "429-date", "429-ms"}
     assert problems(answers).keys() <= {"", "not-json", "wrong-schema"}
-    assert problems(answers)[""] >= 1990
-    assert sum(answer.repaired for answer in answers) >= 60
+    assert problems(answers)[""] >= 0.99 * count
+    assert sum(answer.repaired for answer in answers) >= 0.02 * count
     # Paid twice: answers that were cut on the way, which nobody can know of, and the questions that mend.
     twice = server.paid.total() - len(server.paid)
-    assert len(server.paid) == 2000
+    assert len(server.paid) == count
     assert twice == server.faulted["cut"] + sum(bool(each.repaired or each.problem) for each in answers)
     assert server.cost(1, 2) * NANO <= known(tmp_path).spent.money + 1
 
@@ -299,16 +300,14 @@ def test_a_refusal_and_an_answer_cut_off_are_counted_as_what_they_are(serve, tmp
 # --- the budget
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_budget_is_never_exceeded_by_the_servers_own_count(serve, tmp_path, seed):
-    faults = dict.fromkeys(["500", "cut", "broken", "wrong", "reset"], 0.05)
-    server = serve(faults=faults, seed=seed)
-    answers = ask(server, questions(400), tmp_path, Budget(money=0.01))
-    found = problems(answers)
-    assert found["budget"] > 200
-    assert 0.006 < server.cost(1, 2) <= 0.01
+@pytest.mark.parametrize(("faults", "least"), [(["500", "broken", "wrong"], 0.007), (["503", "cut", "reset"], 0.001)])
+def test_the_budget_is_never_exceeded_by_the_servers_own_count(serve, tmp_path, faults, least):
+    server, cap = serve(faults=dict.fromkeys(faults, 0.05)), Budget(money=0.01)
+    found = problems(ask(server, questions(300), tmp_path, cap))
+    assert found["budget"] > 100
+    assert least < server.cost(1, 2) <= 0.01  # what is cut off counts in full, since nobody knows what was charged
     assert known(tmp_path).spent.money <= 0.01 * NANO
-    ask(server, questions(400), tmp_path, Budget(money=0.01))
+    ask(server, questions(300), tmp_path, cap)
     assert server.cost(1, 2) <= 0.01
 
 
@@ -420,10 +419,9 @@ def killed(server, folder, count, money, after):
     """Run the program until it has said so many answers, and kill it."""
     command = [sys.executable, HERE / "asking.py", server.url, folder, str(count), str(money)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for _ in range(after):
-            if not process.stdout.readline():
-                break
+        said = [process.stdout.readline() for _ in range(after)]
         process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL or "" in said  # the money was spent before
     return known(folder)
 
 
@@ -444,12 +442,12 @@ def test_twenty_kills_pay_nothing_twice_but_what_was_on_its_way(serve, tmp_path)
 
 def test_a_few_kills_keep_the_budget_and_lose_no_answer(serve, tmp_path):
     server = serve(seconds=0.01, faults={"500": 0.05, "broken": 0.05})
-    for after in (1, 25, 60):
+    for after in (5, 40):
         killed(server, tmp_path, 300, 0.012, after)
     time.sleep(0.1)
     open_ones = len(known(tmp_path).open)
     ask(server, questions(300), tmp_path, Budget(money=0.012))
-    assert open_ones <= 3 * 8
+    assert open_ones <= 2 * 8
     assert 0.004 < server.cost(1, 2) <= 0.012
 
 

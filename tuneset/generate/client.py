@@ -332,13 +332,14 @@ class _Asking:
             if job.rung != self.rung:
                 self._later(job._replace(tries=job.tries - 1), 0.0)
                 return []
-        if wire.again(heard, why) and job.tries < TRIES and not (job.busy and time.monotonic() - job.busy > BUSY_FOR):
+        helps = wire.again(heard, why)
+        if helps and job.tries < TRIES and not (job.busy and time.monotonic() - job.busy > BUSY_FOR):
             self._again(job, heard, why)
             return []
         self.useless += 1
         if self._hopeless(heard, why):
             self.stop = self.stop or wire.refused(self.model, heard.status, why)
-        return [Answer(job.key, job.whole, problem="rejected" if 0 < heard.status < 500 else "not-answered", says=why)]
+        return [Answer(job.key, job.whole, problem="not-answered" if helps else "rejected", says=why)]
 
     def _again(self, job: _Job, heard: wire.Heard, why: str) -> None:
         named = wire.pause(heard)

@@ -65,10 +65,11 @@ def read(reply: Reply, request: Request) -> Read:
     Problems: `refused`, `cut-off` (the limit of tokens), `not-json`, `wrong-schema`. Fences, a model's thoughts, and
     words before and after the JSON are taken off.
 
-    >>> asked = Request([], {"type": "object", "required": ["text"]})
+    >>> from tuneset.generate.asked import Reply, Request
+    >>> asked = Request([], {"properties": {"text": {"type": "string"}}, "required": ["text"]})
     >>> read(Reply('Here you are:\n```json\n{"text": "Hello"}\n```'), asked).value
     {'text': 'Hello'}
-    >>> read(Reply('{"txt": "Hello"}'), asked).says
+    >>> read(Reply("{}"), asked).says
     "the answer came without 'text', which is required"
     """
     if reply.refusal or reply.finish == "content_filter":
