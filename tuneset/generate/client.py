@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import heapq
 import itertools
 import queue
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sized
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,12 +145,13 @@ class _Asking:
     connect: Callable[[], AbstractContextManager[Callable[[bytes], wire.Heard]]] = field(init=False)
     out: queue.SimpleQueue[tuple[_Job, bytes] | None] = field(default_factory=queue.SimpleQueue)
     workers: int = 0  # threads, each with a connection
-    heard: queue.SimpleQueue[tuple[_Job, wire.Heard]] = field(default_factory=queue.SimpleQueue)
+    heard: deque[tuple[_Job, wire.Heard]] = field(default_factory=deque)
+    wake: threading.Event = field(default_factory=threading.Event)  # something was heard
     later: list[tuple[float, int, _Job]] = field(default_factory=list)  # a heap, by when
     twins: dict[str, list[Request]] = field(default_factory=dict)  # on their way, by key
     formed: Counter[tuple[str, bool]] = field(default_factory=Counter)  # answers by rung, and whether they kept to it
     count: Iterator[int] = field(default_factory=itertools.count)
-    flying: int = 0
+    flying: set[int] = field(default_factory=set)  # tickets
     hold: float = 0.0  # until when the server wants to hear nothing
     done: int = 0
     problems: int = 0
@@ -163,17 +164,19 @@ class _Asking:
 
     def run(self, coming: Iterator[Request]) -> Iterator[Answer]:
         """Send as much as may be sent, hear what comes, and give it on, until there is nothing left."""
+        atexit.register(self._end)  # a generator that Ctrl-C leaves open is closed when threads do not run any more
         try:
             more = True
             while more or self.flying or self.later or self.stuck:
                 more = (yield from self._send(coming)) and more
                 yield from self._hear()
         finally:
+            atexit.unregister(self._end)
             self._end()
 
     def _send(self, coming: Iterator[Request]) -> Generator[Answer, None, bool]:
         """Send while there is room; return whether there may be more to come."""
-        while self.flying < int(self.pace.limit) and (now := time.monotonic()) >= self.hold:
+        while len(self.flying) < int(self.pace.limit) and (now := time.monotonic()) >= self.hold:
             job, self.stuck = self.stuck, None
             if job is None and self.later and self.later[0][0] <= now:
                 job = heapq.heappop(self.later)[2]
@@ -215,9 +218,9 @@ class _Asking:
         if not fits(self.ledger.spent, most, self.budget):
             return False
         job = job._replace(ticket=self.ledger.ask(job.asks_key, most), rung=rung, at=time.monotonic())
-        self.flying += 1
+        self.flying.add(job.ticket)
         self.out.put((job, body))
-        if self.flying > self.workers:
+        if len(self.flying) > self.workers:
             self.workers += 1
             threading.Thread(target=self._work, daemon=True).start()
         return True
@@ -230,23 +233,28 @@ class _Asking:
                 try:
                     heard = post(body)
                 finally:
-                    self.heard.put((job, heard))
+                    self.heard.append((job, heard))
+                    self.wake.set()
 
     def _hear(self) -> Iterator[Answer]:
         """Wait for what comes, write all of it down, and only then give it on."""
-        got = []
-        with suppress(queue.Empty):
-            got.append(self.heard.get(timeout=self._pause()))
-            while True:
-                got.append(self.heard.get_nowait())
-        for answers in [self._settled(job, heard) for job, heard in got]:
-            yield from self._give(answers)
+        self.wake.wait(self._pause())
+        yield from self._give(self._noted())
         if self.stop:
             raise self.stop
 
+    def _noted(self) -> list[Answer]:
+        """Write down all that was heard; what Ctrl-C leaves of it is still there for `_end`."""
+        self.wake.clear()
+        answers = []
+        while self.heard:
+            answers += self._settled(*self.heard[0])
+            self.flying.discard(self.heard.popleft()[0].ticket)
+        return answers
+
     def _pause(self) -> float:
         """Return how long there is nothing to do but to wait; never so long that Ctrl-C or a screen would."""
-        now, room = time.monotonic(), self.flying < int(self.pace.limit)
+        now, room = time.monotonic(), len(self.flying) < int(self.pace.limit)
         wake = now + 1.0 if self.flying else now
         if room and self.later:
             wake = max(self.hold, self.later[0][0])
@@ -265,7 +273,8 @@ class _Asking:
 
     def _settled(self, job: _Job, heard: wire.Heard) -> list[Answer]:
         """Write down how a request ended, and decide what comes next; return its answer if that is all."""
-        self.flying -= 1
+        if job.ticket not in self.ledger.open:  # Ctrl-C came when it was written, and before it was known to be
+            return []
         self.workers -= heard.error == wire.FAILED
         reply = wire.reply(heard, self.secret) if 200 <= heard.status < 300 else None
         if reply:
@@ -363,9 +372,9 @@ class _Asking:
         for _ in range(self.workers):
             self.out.put(None)
         until = time.monotonic() + GRACE
-        with suppress(queue.Empty):
-            while self.flying:
-                self._settled(*self.heard.get(timeout=max(until - time.monotonic(), 0.0)))
+        while self.flying and (left := until - time.monotonic()) > 0:
+            self.wake.wait(left)
+            self._noted()
 
     def say(self, says: str) -> None:
         """Tell how far this is."""
@@ -374,5 +383,5 @@ class _Asking:
         left = None if self.of is None or pace is None else pace * (self.of - self.done)
         spent = self.ledger.spent
         limit = int(self.pace.limit)
-        counts = (self.done, self.of, self.problems, self.known, self.flying, limit, money(spent), spent.tokens)
+        counts = (self.done, self.of, self.problems, self.known, len(self.flying), limit, money(spent), spent.tokens)
         self.watch(Progress(*counts, left, says))
