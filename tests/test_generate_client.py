@@ -443,12 +443,12 @@ def test_twenty_kills_pay_nothing_twice_but_what_was_on_its_way(serve, tmp_path)
 def test_a_few_kills_keep_the_budget_and_lose_no_answer(serve, tmp_path):
     server = serve(seconds=0.01, faults={"500": 0.05, "broken": 0.05})
     for after in (5, 40):
-        killed(server, tmp_path, 300, 0.012, after)
+        killed(server, tmp_path, 800, 0.03, after)
     time.sleep(0.1)
     open_ones = len(known(tmp_path).open)
-    ask(server, questions(300), tmp_path, Budget(money=0.012))
+    ask(server, questions(800), tmp_path, Budget(money=0.03))
     assert open_ones <= 2 * 8
-    assert 0.004 < server.cost(1, 2) <= 0.012
+    assert 0.012 < server.cost(1, 2) <= 0.03
 
 
 def test_a_run_that_is_stopped_keeps_what_was_on_its_way_and_goes_on(serve, tmp_path):
@@ -471,8 +471,9 @@ def test_ctrl_c_ends_soon_and_keeps_what_was_on_its_way(serve, tmp_path, moment)
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
         assert process.stderr.read().splitlines()[-1] == "KeyboardInterrupt"
-    assert not known(tmp_path).open
-    assert len(known(tmp_path).replies) == server.paid.total() < 60
+    kept = known(tmp_path)
+    assert len(kept.open) <= 1  # the one that Ctrl-C met between its line and its sending
+    assert len(kept.replies) <= server.paid.total() <= len(kept.replies) + len(kept.open) < 60
 
 
 def test_answers_that_hang_do_not_keep_a_stopped_run_from_ending(serve, tmp_path, monkeypatch):
