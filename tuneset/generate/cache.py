@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path  # noqa: TC003  a dataclass's
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,6 +16,8 @@ from tuneset.generate.budget import NANO, Cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
+    from pathlib import Path
 
 NAME, LOCK = "asked.jsonl", "asked.lock"
 
@@ -38,7 +38,7 @@ class Ledger:
     last: int = 0  # ticket
     stretch: float = 1.0  # by how much the server counted more than was reserved
     rungs: dict[str, str] = field(default_factory=dict)  # how a form is asked for, by model
-    file: int = -1
+    file: FileIO | None = None  # None: nothing is written, as in tests of its sums
 
     def ask(self, key: str, most: Cost) -> int:
         """Reserve what a request can cost, before it is sent; return its ticket."""
@@ -65,8 +65,8 @@ class Ledger:
         """Append one line; a kill of the program loses nothing after this, a power cut may lose the last seconds."""
         raw = memoryview(orjson.dumps(line | {"time": datetime.now(UTC).isoformat(timespec="seconds")}) + b"\n")
         try:
-            while raw and self.file >= 0:
-                raw = raw[os.write(self.file, raw) :]
+            while raw and self.file:
+                raw = raw[self.file.write(raw) :]
         except OSError as error:
             raise RunError(f"the answer cannot be kept: {error.strerror}", NAME, way_out(error)) from error
         self.take(line)
@@ -131,30 +131,26 @@ def opened(folder: Path) -> Iterator[Ledger]:
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / LOCK, folder):
-        ledger = _opened(folder)
-        try:
+        raw = _read(folder)
+        with _writing(folder):
+            file = (folder / NAME).open("ab", buffering=0)
+        with file:
+            if raw and not raw.endswith(b"\n"):
+                file.write(b"\n")  # behind a line that a kill cut off
+            ledger = replayed(raw)
+            ledger.file = file
             yield ledger
-        finally:
-            os.close(ledger.file)
-            ledger.file = -1
 
 
 def known(folder: Path) -> Ledger:
     """Read a folder's ledger without writing; an empty one where there is none."""
-    path = folder / NAME
-    with _writing(folder):
-        return replayed(path.read_bytes() if path.exists() else b"")
+    return replayed(_read(folder))
 
 
-def _opened(folder: Path) -> Ledger:
+def _read(folder: Path) -> bytes:
     path = folder / NAME
-    ledger = known(folder)
     with _writing(folder):
-        ledger.file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        size = os.fstat(ledger.file).st_size
-        if size and os.pread(ledger.file, 1, size - 1) != b"\n":
-            os.write(ledger.file, b"\n")  # behind a line that a kill cut off
-    return ledger
+        return path.read_bytes() if path.exists() else b""
 
 
 @contextlib.contextmanager
