@@ -181,7 +181,7 @@ class _Asking:
             if job is None and self.later and self.later[0][0] <= now:
                 job = heapq.heappop(self.later)[2]
             if job is None:
-                if len(self.later) >= self.pace.most:
+                if len(self.later) >= 4 * self.pace.limit:  # more would only wait, each longer than the last
                     return True
                 request = next(coming, None)
                 if request is None:
