@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ask_server import SCHEMA
 
-from tuneset.generate import Budget, Model, Request, ask_many
+from tuneset.ask import Budget, Model, Request, ask_many
 
 
 def questions(count):

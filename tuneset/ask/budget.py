@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tuneset.errors import RecipeError
 
 if TYPE_CHECKING:
-    from tuneset.generate.asked import Model, Request, Usage
+    from tuneset.ask.asked import Model, Request, Usage
 
 NANO = 1_000_000_000  # money is counted in whole billionths, so that sums are exact
 # What a chat template may add: Llama's and Qwen's own system turns have some 30 tokens, Harmony's 70.
@@ -42,7 +42,7 @@ class Cost(NamedTuple):
 def sound(model: Model, budget: Budget) -> None:
     """Refuse a budget that holds nothing back, before anything is asked.
 
-    >>> from tuneset.generate.asked import Model
+    >>> from tuneset.ask.asked import Model
     >>> sound(Model("https://host/v1", "small"), Budget(money=5))
     Traceback (most recent call last):
     tuneset.errors.RecipeError: the price of this model is not known, so that money sets no limit
@@ -85,7 +85,7 @@ def cost(usage: Usage, model: Model) -> Cost:
 def charged(prompt: int, completion: int, model: Model, cached: int = 0) -> int:
     """Return the price of tokens, in billionths, rounded up; 0 where no price is known.
 
-    >>> from tuneset.generate.asked import Model
+    >>> from tuneset.ask.asked import Model
     >>> charged(1_000_000, 0, Model("https://host/v1", "small", price_in=0.15, price_out=0.6)) / NANO
     0.15
     """

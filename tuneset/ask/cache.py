@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tuneset.ask.asked import Reply, Usage
+from tuneset.ask.budget import NANO, Cost
 from tuneset.errors import RunError, way_out
 from tuneset.folder import alone
-from tuneset.generate.asked import Reply, Usage
-from tuneset.generate.budget import NANO, Cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

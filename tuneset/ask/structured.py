@@ -12,7 +12,7 @@ from tuneset.targets.schema import broken
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tuneset.generate.asked import Message, Model, Reply, Request
+    from tuneset.ask.asked import Message, Model, Reply, Request
 
 RUNGS = ("json_schema", "json_object", "prompted")
 # Steps down where, of the answers at a rung, this many broke the form, and more than one in five.
@@ -65,7 +65,7 @@ def read(reply: Reply, request: Request) -> Read:
     Problems: `refused`, `cut-off` (the limit of tokens), `not-json`, `wrong-schema`. Fences, a model's thoughts, and
     words before and after the JSON are taken off.
 
-    >>> from tuneset.generate.asked import Reply, Request
+    >>> from tuneset.ask.asked import Reply, Request
     >>> asked = Request([], {"properties": {"text": {"type": "string"}}, "required": ["text"]})
     >>> read(Reply('Here you are:\n```json\n{"text": "Hello"}\n```'), asked).value
     {'text': 'Hello'}

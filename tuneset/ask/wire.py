@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from tuneset.ask import asked
+from tuneset.ask.asked import Reply, Usage
 from tuneset.errors import RunError
-from tuneset.generate import asked
-from tuneset.generate.asked import Reply, Usage
 from tuneset.publish.http import TO_CONNECT, asked_for, hidden, hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from tuneset.generate.asked import Model
+    from tuneset.ask.asked import Model
 
 SECONDS, BYTES = 600.0, 1 << 24  # that an answer may take
 # Where the answer was one of these, nothing was done for it; at others of 500 and up, something behind may have been.

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from tuneset.generate import asked, structured
-from tuneset.generate.asked import key_of
-from tuneset.generate.budget import NANO, Cost, charged, fits, sound
-from tuneset.generate.cache import known, money
+from tuneset.ask import asked, structured
+from tuneset.ask.asked import key_of
+from tuneset.ask.budget import NANO, Cost, charged, fits, sound
+from tuneset.ask.cache import known, money
 from tuneset.targets.tokens import of_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tuneset.generate.asked import Model, Request
-    from tuneset.generate.budget import Budget
+    from tuneset.ask.asked import Model, Request
+    from tuneset.ask.budget import Budget
 
 SHOWN = 3
 

@@ -14,11 +14,11 @@ from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tuneset.ask import asked, structured, wire
+from tuneset.ask.asked import Answer, Model, Reply, Request, key_of
+from tuneset.ask.budget import Budget, bound, cost, fits, sound
+from tuneset.ask.cache import money, opened
 from tuneset.errors import need
-from tuneset.generate import asked, structured, wire
-from tuneset.generate.asked import Answer, Model, Reply, Request, key_of
-from tuneset.generate.budget import Budget, bound, cost, fits, sound
-from tuneset.generate.cache import money, opened
 from tuneset.publish.http import PATIENCE, TRIES
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tuneset.ask.cache import Ledger
     from tuneset.errors import RunError
-    from tuneset.generate.cache import Ledger
 
 PACKAGE, EXTRA = "httpx", "generate"
 PAUSE = 0.5  # doubles with each try, and is drawn from 0 to there

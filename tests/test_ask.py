@@ -20,12 +20,12 @@ from asking import model, questions
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuneset.ask import Budget, Request, ask_many, client, dry_run, wire
+from tuneset.ask.asked import Reply, Usage, key_of
+from tuneset.ask.budget import NANO, Cost, bound, cost, fits
+from tuneset.ask.cache import Ledger, known, opened, replayed
+from tuneset.ask.structured import body
 from tuneset.errors import RecipeError, RunError, TunesetError
-from tuneset.generate import Budget, Request, ask_many, client, dry_run, wire
-from tuneset.generate.asked import Reply, Usage, key_of
-from tuneset.generate.budget import NANO, Cost, bound, cost, fits
-from tuneset.generate.cache import Ledger, known, opened, replayed
-from tuneset.generate.structured import body
 
 PLENTY = Budget(money=100)
 HERE = Path(__file__).parent
@@ -628,6 +628,6 @@ if find_spec("openai"):  # left out where it is not installed, as it is no depen
 
 
 def test_a_model_is_named_without_importing_anything_heavy():
-    code = "import tuneset.generate, sys; print(sorted({'httpx', 'ssl', 'rich', 'sklearn'} & sys.modules.keys()))"
+    code = "import tuneset.ask, sys; print(sorted({'httpx', 'ssl', 'rich', 'sklearn'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,58 @@
+"""What a request to write rows is made of, and the one form that every way of writing them has."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tuneset.ask import Request
+
+
+class Cell(NamedTuple):
+    """Rows that are missing: of which labels, how many, and why."""
+
+    labels: str  # a JSON object, as `labels` of an example; "" for texts that have none
+    rows: int
+    why: str  # in words: "12 of 50"
+    like: tuple[str, ...] = ()  # texts that show what is thin; they are no seeds, and are never in a prompt
+    fixed: Mapping[str, str] = MappingProxyType({})  # attributes that the gap itself has, as length = "over 40 words"
+
+
+class Seed(NamedTuple):
+    """A real example of the train side that a prompt shows."""
+
+    id: str
+    text: str
+    labels: str
+
+
+class Batch(NamedTuple):
+    """What one request is made of; all of it is drawn by the program."""
+
+    cell: Cell
+    number: int  # of the cell's batches, from 0
+    rows: int  # to write
+    seeds: Sequence[Seed]  # of the cell's labels
+    others: Sequence[Seed] = ()  # "not this": the nearest examples of the labels that are most like it
+    attributes: Sequence[Mapping[str, str]] = ()  # one for each row to write
+    document: str = ""  # a passage to write from
+
+
+class Asks(NamedTuple):
+    """A request, and what its rows remember of it."""
+
+    request: Request
+    prompt: str  # the prompt's name and version, as "attributes@1"
+    prompt_hash: str  # SHA-256 of the prompt's file
+    seeds: tuple[str, ...]  # ids of every example that the prompt shows, those of `others` as well
+    batch: Batch
+
+
+class Strategy(Protocol):
+    """A way to write rows: a batch in, a request out."""
+
+    def __call__(self, batch: Batch) -> Asks:
+        """Write the request of a batch."""

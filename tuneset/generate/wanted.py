@@ -1,0 +1,69 @@
+"""What a recipe wants of a model: how many rows, of which labels, written and judged by whom, for how much money."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tuneset.ask.asked import Model
+from tuneset.ask.budget import Budget
+
+Share = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Strategy = Literal["attributes", "paraphrase", "boundary", "document"]
+
+
+class Asked(BaseModel):
+    """A model that is asked: `[sources.generate.writer]` and `[sources.generate.judge]` of a recipe."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str  # its name on the server
+    url: str = "https://api.openai.com/v1"
+    key_env: str = "OPENAI_API_KEY"  # the variable that holds the key; "" asks without one
+    price_in: Share | None = None  # of a million tokens, in any one currency
+    price_out: Share | None = None
+    price_cached: Share | None = None
+    context: Count = 0  # tokens of prompt and answer together (0: not known)
+    limit: str = "max_tokens"  # what the server calls the limit; OpenAI's newer models: max_completion_tokens
+    plain_http: bool = False  # lets texts and key go unencrypted to another machine
+    parameters: dict[str, Any] = {}  # such as temperature
+
+    def asked(self) -> Model:
+        """Return the model as it is asked."""
+        return Model(**self.model_dump(exclude={"model", "parameters"}), name=self.model)
+
+
+class Wanted(BaseModel):
+    """`[sources.generate]` of a recipe: the rows that a model is to write."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+    writer: Asked
+    judge: Asked | None = None  # labels the rows anew without knowing the label asked for; none: a classifier does
+    per_label: Count = 0  # fill each label up to so many examples of the train side
+    rows: Count = 0  # write so many, over all labels by their shares
+    gaps: bool = False  # fill what judging found to be thin
+    strategies: list[Strategy] = ["attributes", "boundary"]  # taken in turn
+    attributes: dict[str, list[str]] = {}  # what to vary besides, or instead: name = [values]
+    documents: list[str] = []  # files and folders that `document` writes from
+    prompts: str = ""  # a folder whose files are taken before ours
+    per_request: Annotated[int, Field(ge=1, le=50)] = 5  # rows that one request asks for
+    seeds: Count = 4  # examples that one request shows
+    most_cost: Share | None = None  # the most that may be spent in all, in the currency of the prices
+    most_tokens: Count | None = None
+    most_requests: Count | None = None
+    seed: Count = 42
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Wanted:
+        if sum(map(bool, (self.per_label, self.rows, self.gaps))) != 1:
+            raise ValueError("give one of per_label, rows and gaps")
+        if not self.strategies:
+            raise ValueError("name a strategy, as attributes")
+        if "document" in self.strategies and not self.documents:
+            raise ValueError("the strategy document needs documents")
+        return self
+
+    def budget(self) -> Budget:
+        """Return the most that may be spent."""
+        return Budget(self.most_cost, self.most_tokens, self.most_requests)
