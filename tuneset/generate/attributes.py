@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 Axes = dict[str, list[str]]
 
-LENGTH = "length"
+LENGTH, SITUATION = "length", "situation"
 BUCKETS = 5  # of lengths, each with as many real examples
 TAIL = 0.02  # shortest and longest share of the examples that no row is to be like
-UNSPACED = 16  # bytes a word: in scripts that set spaces it is 5 to 13, where none are set a sentence is one word
+UNSPACED = (
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"  # scripts without spaces between words
+)
 # Drawn equally often; what stands there several times is drawn as many times as often.
 DEFAULTS: Axes = {
     "persona": [
@@ -43,7 +45,7 @@ DEFAULTS: Axes = {
         "annoyed",
         "impatient",
         "unsure",
-        "relieved or curious",
+        "curious",
     ],
     "channel": [
         "a live chat",
@@ -53,7 +55,7 @@ DEFAULTS: Axes = {
         "an e-mail, its body only",
         "said aloud and written down by a machine",
     ],
-    "situation": [
+    SITUATION: [
         "before doing anything: wants to know first",
         "in the middle of it, and stuck",
         "tried it once, and it did not work",
@@ -97,7 +99,8 @@ def axes(texts: pl.Series, own: Mapping[str, Sequence[str]] | None = None) -> Ax
 def lengths(texts: pl.Series) -> list[str]:
     """Return ranges of length that each hold as many of these texts, in words, or in letters where no spaces are set.
 
-    Drawn equally often, they give rows the lengths that real texts have. The shortest and the longest 2 % are left out.
+    Drawn equally often, they give rows the lengths that real texts have: of BANKING77 the middles of the ranges are 12.3
+    words on average, the texts 11.9. The shortest and the longest 2 % are left out.
     Where many texts have one length, a range can come several times.
 
     >>> import polars as pl
@@ -108,8 +111,7 @@ def lengths(texts: pl.Series) -> list[str]:
     shown = shown.filter(shown.str.contains(r"\S"))
     if shown.is_empty():
         return []
-    words = shown.str.count_matches(r"\S+")
-    unit, sizes = ("letters", shown.str.len_chars()) if unspaced(shown) else ("words", words)
+    unit, sizes = ("letters", shown.str.len_chars()) if unspaced(shown) else ("words", shown.str.count_matches(r"\S+"))
     edges = (
         np.quantile(sizes.to_numpy(), np.linspace(TAIL, 1 - TAIL, BUCKETS + 1), method="nearest").astype(int).tolist()
     )
@@ -117,9 +119,8 @@ def lengths(texts: pl.Series) -> list[str]:
 
 
 def unspaced(texts: pl.Series) -> bool:
-    """Say whether these texts are in a script that sets no spaces between words, as Chinese and Thai."""
-    words, size = texts.str.count_matches(r"\S+").sum(), texts.str.len_bytes().sum()
-    return bool(size > UNSPACED * max(words, 1))
+    """Say whether most letters of these texts are of a script that sets no spaces between words, as Chinese and Thai."""
+    return bool(2 * texts.str.count_matches(UNSPACED).sum() > texts.str.count_matches(r"\p{L}").sum())
 
 
 def draw(axes: Axes, rows: int, seed: int, cell: Cell, *, start: int = 0) -> list[dict[str, str]]:

@@ -57,7 +57,7 @@ def pool(train: pl.DataFrame, cells: Iterable[Cell]) -> Pool:
     rows = rows.with_columns(folded=folded("text")).unique("folded", keep="first", maintain_order=True)
     vectors = rows["vector"].to_numpy() if "vector" in rows.columns else features.vectors(rows["text"])
     names = sorted(rows["labels"].unique().to_list())
-    codes = rows["labels"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    codes = np.searchsorted(np.array(names, object), rows["labels"].to_numpy()).astype(np.int64)
     made = np.asarray(vectors, np.float32)
     return Pool(rows.drop("vector", strict=False), made, names, codes, _centres(made, codes, len(names)))
 

@@ -12,7 +12,7 @@ import orjson
 
 from tuneset.ask.asked import Request
 from tuneset.generate.asking import Asks
-from tuneset.generate.attributes import LENGTH
+from tuneset.generate.attributes import LENGTH, SITUATION
 from tuneset.generate.prompts import line, lines
 from tuneset.judge.guide import DRAFT
 
@@ -169,6 +169,8 @@ def _shown(name: str, seeds: Sequence[Any]) -> list[dict[str, Any]]:
 def _rows(name: str, batch: Batch, seeds: int) -> list[dict[str, Any]]:
     """Say what each row is like, and which seed it says again: rows are dealt to seeds in turn."""
     given = [dict(each) for each in batch.attributes[: batch.rows]]
+    if name == "paraphrase":  # what happened is the seed's to say
+        given = [{key: said for key, said in each.items() if key != SITUATION} for each in given]
     if name == "paraphrase" and seeds:
         given += [{} for _ in range(batch.rows - len(given))]
         return [{"row": place + 1, "of": place % seeds + 1} | each for place, each in enumerate(given)]
@@ -208,8 +210,9 @@ def _listed(task: Task, examples: int = 0) -> tuple[list[dict[str, Any]], list[d
 
 
 def _labelled(labels: str, task: Task) -> dict[str, Any]:
-    """Return the labels to write for, with what they mean."""
-    return _parsed(labels) | _told(task.guide, _parts(labels), 0)
+    """Return the labels to write for, with what they mean; typical words would be used, and make rows alike."""
+    told = _told(task.guide, _parts(labels), 0)
+    return _parsed(labels) | {key: said for key, said in told.items() if key == "means"}
 
 
 def _parsed(labels: str) -> dict[str, Any]:
