@@ -11,6 +11,7 @@ from tuneset.clean.personal import PersonalData, Secret
 from tuneset.clean.steps import EmptyText, EncodingDamage, InvisibleCharacters, Markup, MissingLabel, WhiteSpace
 from tuneset.clean.template import TemplateLine
 from tuneset.clean.typos import Typo
+from tuneset.generate.checks import ModelTalk, OffLabel
 
 __all__ = [
     "STEPS",
@@ -23,6 +24,8 @@ __all__ = [
     "Language",
     "Markup",
     "MissingLabel",
+    "ModelTalk",
+    "OffLabel",
     "PageFurniture",
     "PersonalData",
     "QuotedReply",
@@ -63,4 +66,7 @@ STEPS = (
     Gibberish,
     Refusal,
     BoilerplateAnswer,
+    # what a model wrote, and should not have
+    ModelTalk,
+    OffLabel,
 )
