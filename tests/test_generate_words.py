@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneset import features, model
+from tuneset.ask.asked import Model, key_of
 from tuneset.errors import RecipeError, RunError
 from tuneset.generate import attributes, prompts, seeds, strategies
 from tuneset.generate.asking import Batch, Cell, Seed
@@ -322,27 +323,29 @@ def test_seeds_hang_on_ids_alone_and_not_on_what_follows(banking):
     assert seeds.others(turned, ARRIVAL) == seeds.others(pool, ARRIVAL)
 
 
-def test_seeds_of_a_batch_are_more_varied_than_chance_and_not_off_label(banking):
-    """One row in ten gets a wrong label: of seeds fewer are wrong, where taking the farthest would show more."""
+def test_seeds_of_a_batch_are_more_varied_than_chance_and_not_off_label_as_the_farthest_are(banking):
     rng = np.random.default_rng(0)
-    labels = banking["labels"].to_numpy().copy()
-    wrong = np.flatnonzero(rng.random(len(labels)) < 0.1)
-    labels[wrong] = ARRIVAL.labels
-    train = banking.with_columns(labels=pl.Series(labels, dtype=pl.String))
-    bad = set(train["id"].gather(wrong).to_list())
-    pool = seeds.pool(train, [ARRIVAL])
-    place = {each: number for number, each in enumerate(pool.rows["id"].to_list())}
-    own = [place[each] for each in pool.rows.filter(pl.col("labels") == ARRIVAL.labels)["id"].to_list()]
-    first = [seeds.chosen(pool, ARRIVAL, 1, 4, seed)[0] for seed in range(200)]
-    share = np.mean([seed.id in bad for each in first for seed in each])
-    assert share < np.mean([pool.rows["id"][row] in bad for row in own])
-    chance = np.mean([likeness(pool, rng.choice(middle(pool, own), 4, replace=False)) for _ in range(500)])
-    assert np.mean([likeness(pool, [place[seed.id] for seed in each]) for each in first]) < chance - 0.01
+    wrong = pl.Series(rng.random(banking.height) < 0.1)
+    train = banking.with_columns(labels=pl.when(wrong).then(pl.col("labels").shuffle(seed=1)).otherwise("labels"))
+    bad = set(train["id"].filter(train["labels"] != banking["labels"]).to_list())
+    pool = seeds.pool(train, [])
+    off = np.array([each in bad for each in pool.rows["id"].to_list()])
+    place = {each: row for row, each in enumerate(pool.rows["id"].to_list())}
+    ours, farthest, chance = [], [], []
+    for code, name in enumerate(pool.names):
+        own = np.flatnonzero(pool.codes == code)
+        ours += [[place[seed.id] for seed in each] for each in seeds.chosen(pool, Cell(name, 50, ""), 5, 4, 42)]
+        farthest += [spread(pool, own, int(start)) for start in rng.choice(own, 5)]
+        chance += [rng.choice(own, 4, replace=False) for _ in range(50)]
+    assert off[ours].mean() <= off[chance].mean() < 0.5 * off[farthest].mean()
+    assert np.mean([likeness(pool, rows) for rows in ours]) < np.mean([likeness(pool, rows) for rows in chance]) - 0.05
 
 
-def middle(pool, rows):
-    near = np.argsort(-(pool.vectors[rows] @ pool.centres[pool.codes[rows[0]]]))
-    return np.array(rows)[near[: int(0.8 * len(rows))]]
+def spread(pool, rows, start):
+    took = [start]
+    while len(took) < 4:
+        took.append(int(rows[(pool.vectors[rows] @ pool.vectors[took].T).max(axis=1).argmin()]))
+    return took
 
 
 def likeness(pool, rows):
@@ -405,6 +408,12 @@ def test_seeds_that_are_not_on_the_train_side_are_refused():
 
 def tokens(text):
     return int(of_texts(pl.Series([text]))[0])
+
+
+def test_two_batches_that_show_the_same_are_two_questions():
+    ask = strategies.strategies(PROMPTS, TASK)["attributes"]
+    server = Model("https://host/v1", "small")
+    assert key_of(ask(batch(number=1)).request, server) != key_of(ask(batch(number=0)).request, server)
 
 
 @pytest.mark.parametrize("way", WAYS)

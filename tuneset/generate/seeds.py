@@ -65,10 +65,11 @@ def pool(train: pl.DataFrame, cells: Iterable[Cell]) -> Pool:
 def batches(pool: Pool, cell: Cell, seeds: int, seed: int) -> Iterator[list[Seed]]:
     """Choose the seeds of a cell's batches, one after the other and without end; no batch hangs on those after it.
 
-    A batch starts at a random example of the cell's label and goes on to such as are unlike those it has (each drawn with
-    the square of its distance, as k-means++ does; Arthur and Vassilvitskii 2007), among the 80 % that are nearest to the
-    label's centre: always taking the farthest picks the rows that are labelled wrongly. No example comes again before
-    all have come. Where the cell says what is thin, the examples most like that come first, and nothing is drawn.
+    A batch starts at a random example of the cell's label and goes on with the one that is least like those it has,
+    among the 80 % that are nearest to the label's centre; no example comes again before all have come. Without that limit
+    it would pick what is labelled wrongly: where a tenth of BANKING77 has a neighbour's label, 28 % of such seeds were
+    wrong, 7 % with it, and 9 % of seeds drawn at random, which are alike by .25 on average, these by .15. Where the cell
+    says what is thin, the examples most like that come first, and nothing is drawn.
     A label with fewer examples than wanted gives what it has.
     """
     found = _of(pool, cell)
@@ -176,13 +177,10 @@ def _alike(pool: Pool, rows: Ints, cell: Cell) -> Ints:
 
 
 def _unlike(pool: Pool, left: Ints, took: Sequence[int], drawn: np.random.RandomState) -> int:
-    """Draw a row that is unlike those taken; any where nothing is taken, or where all are the same."""
+    """Return the row that is least like those taken; any where nothing is taken."""
     if not took:
         return int(left[drawn.randint(len(left))])
-    apart = 1 - (pool.vectors[left] @ pool.vectors[took].T).max(axis=1).astype(np.float64)
-    weight = np.clip(apart, 0, 1).round(4) ** 2
-    total = weight.cumsum()
-    return int(left[np.searchsorted(total, drawn.random_sample() * total[-1], side="right").clip(max=len(left) - 1)])
+    return int(left[(pool.vectors[left] @ pool.vectors[took].T).max(axis=1).round(6).argmin()])
 
 
 def _typical(pool: Pool, rows: Ints) -> int:
