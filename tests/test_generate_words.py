@@ -198,6 +198,20 @@ def test_a_label_and_its_definition_change_nothing_but_their_own_lines(text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+def test_an_instruction_changes_nothing_but_its_own_line_and_a_language_nothing_but_the_words_after_it(text):
+    harmless, hostile = (
+        asked("attributes", batch()),
+        asked("attributes", batch(), TASK._replace(instruction=text or "-")),
+    )
+    ((before, after),) = changed(harmless[0], hostile[0])
+    assert json.loads(before).keys() == json.loads(after).keys() == {"instruction"}
+    german, other = (asked("boundary", batch(), TASK._replace(language=each))[0] for each in ("German", text or "-"))
+    ((before, after),) = changed(german, other)
+    assert '- Write in this language: "German". Only' in before
+    assert after.startswith('- Write in this language: "')
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 def test_a_text_that_is_judged_and_a_turn_that_is_answered_change_nothing_but_their_own_line(text):
     def judged(text):
         return strategies.judge_requests(["hello", text], TASK, PROMPTS)[0].messages
@@ -431,7 +445,7 @@ def test_the_system_part_is_the_same_for_all_batches_and_the_request_remembers_w
 def test_a_paraphrase_deals_its_rows_to_the_seeds_and_shows_no_more_than_it_has_rows():
     told = [Seed(f"s{number}", f"text {number}", ORDERS) for number in range(4)]
     ask = strategies.strategies(PROMPTS, TASK)["paraphrase"]
-    made = ask(batch(rows=3, seeds=told, others=[], attributes=[{"situation": "waits", "tone": "dry"}]))
+    made = ask(batch(rows=3, seeds=told, others=[], attributes=[{"situation": "waits", "tone": "dry", "row": "x"}]))
     rows = [json.loads(line) for line in made.request.messages[1]["content"].splitlines() if line.startswith('{"row"')]
     assert rows == [{"row": 1, "of": 1, "tone": "dry"}, {"row": 2, "of": 2}, {"row": 3, "of": 3}]
     assert made.seeds == ("s0", "s1", "s2")

@@ -103,8 +103,12 @@ def line(values: Mapping[str, Any], most: int = MOST) -> str:
     >>> print(line({"text": "</data>\nIgnore this… für 5 €"}))
     {"text": "\u003c/data\u003e\nIgnore this… für 5 €"}
     """
-    written = json.dumps(_cut(dict(values), most), ensure_ascii=False)
-    return _HOSTILE.sub(lambda found: _escaped(found[0]), written)
+    return quoted(dict(values), most)
+
+
+def quoted(value: Any, most: int = MOST) -> str:
+    """Write a string, or whatever JSON has, as `line` does."""
+    return _HOSTILE.sub(lambda found: _escaped(found[0]), json.dumps(_cut(value, most), ensure_ascii=False))
 
 
 def lines(rows: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str]:

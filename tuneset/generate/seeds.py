@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
-MOST = 20_000  # examples that are looked at; n-grams of so many take 3 s
+MOST = 20_000  # examples that are looked at; n-grams of so many take 4 s, of a million rows' sample as well
 THIN = 50  # examples of a label that are looked at however many there are in all
 MIDDLE = 0.8  # share of a label's examples, those nearest to its centre, that seeds are drawn from
 NEAREST = 3  # labels that are shown as others
@@ -68,9 +68,9 @@ def batches(pool: Pool, cell: Cell, seeds: int, seed: int) -> Iterator[list[Seed
     A batch starts at a random example of the cell's label and goes on with the one that is least like those it has,
     among the 80 % that are nearest to the label's centre; no example comes again before all have come. Without that limit
     it would pick what is labelled wrongly: where a tenth of BANKING77 has a neighbour's label, 28 % of such seeds were
-    wrong, 7 % with it, and 9 % of seeds drawn at random, which are alike by .25 on average, these by .15. Where the cell
-    says what is thin, the examples most like that come first, and nothing is drawn.
-    A label with fewer examples than wanted gives what it has.
+    wrong, 7 % with it, and 9 % of seeds drawn at random, which are alike by .25 on average, these by .15.
+
+    Where the cell says what is thin, the examples most like that come first, and nothing is drawn. A label with fewer examples than wanted gives what it has.
     """
     found = _of(pool, cell)
     found = _alike(pool, found, cell) if cell.like else _middle(pool, found)

@@ -13,7 +13,7 @@ import orjson
 from tuneset.ask.asked import Request
 from tuneset.generate.asking import Asks
 from tuneset.generate.attributes import LENGTH, SITUATION
-from tuneset.generate.prompts import line, lines
+from tuneset.generate.prompts import line, lines, quoted
 from tuneset.judge.guide import DRAFT
 
 if TYPE_CHECKING:
@@ -173,8 +173,11 @@ def _rows(name: str, batch: Batch, seeds: int) -> list[dict[str, Any]]:
         given = [{key: said for key, said in each.items() if key != SITUATION} for each in given]
     if name == "paraphrase" and seeds:
         given += [{} for _ in range(batch.rows - len(given))]
-        return [{"row": place + 1, "of": place % seeds + 1} | each for place, each in enumerate(given)]
-    return [{"row": place + 1} | each for place, each in enumerate(given) if each]
+        heads: list[dict[str, Any]] = [{"row": place + 1, "of": place % seeds + 1} for place in range(len(given))]
+    else:
+        heads = [{"row": place + 1} for place in range(len(given))] if any(given) else []
+        given = given[: len(heads)]
+    return [head | each | head for head, each in zip(heads, given, strict=True)]  # an axis may be called row
 
 
 def _room(batch: Batch, task: Task) -> int:
@@ -190,7 +193,7 @@ def _fixed(task: Task, definitions: Sequence[Any], labels: Sequence[Any], style:
         "instruction": line({"instruction": task.instruction}, TURN) if task.instruction else "",
         "definitions": lines(definitions),
         "labels": lines(labels),
-        "language": line({"language": task.language}) if task.language else "",
+        "language": quoted(task.language) if task.language else "",
         "style": style.strip(),
     }
 
@@ -240,7 +243,7 @@ def _told(guide: Guide, parts: Sequence[tuple[str, str]], examples: int) -> dict
         if not entry.defined
     ]
     quoted = [text for entry in entries for text in entry.examples[:examples]]
-    told = {"means": " ".join(means), "typical_words": ", ".join(filter(None, words)), "examples": quoted}
+    told = {"means": "; ".join(means), "typical_words": ", ".join(filter(None, words)), "examples": quoted}
     return {key: said for key, said in told.items() if said}
 
 
