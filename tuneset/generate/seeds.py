@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
-MOST = 20_000  # examples that are looked at; n-grams of so many take 4 s, of a million rows' sample as well
+MOST = 20_000  # examples that are looked at; n-grams of so many take 4 s
 THIN = 50  # examples of a label that are looked at however many there are in all
 MIDDLE = 0.8  # share of a label's examples, those nearest to its centre, that seeds are drawn from
 NEAREST = 3  # labels that are shown as others
