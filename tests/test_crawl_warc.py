@@ -74,7 +74,7 @@ def loaded(tmp_path, *members, packed=True, **how):
     """Load a file of these members, each packed on its own; a member may come packed already."""
     path = tmp_path / "some.warc.gz"
     path.write_bytes(
-        b"".join(each if each[:2] == b"\x1f\x8b" or not packed else gzip.compress(each) for each in members)
+        b"".join(each if each[:2] == b"\x1f\x8b" or not packed else gzip.compress(each, mtime=0) for each in members)
     )
     return warc.load([path], tmp_path / "out", Policy(contact="me@example.org", **how))
 
@@ -147,6 +147,37 @@ def test_what_is_no_crawl_is_not_saved_and_nothing_is_overwritten(tmp_path, save
     (tmp_path / "x.txt").write_text("mine")
     with pytest.raises(RunError, match="there is something in this folder"):
         warc.load([saved[0] / "crawl.warc.gz"], tmp_path, POLICY)
+
+
+def test_a_file_that_is_read_a_second_time_is_there_already_and_gives_the_same(tmp_path):
+    broken = HARM["no answer"][0]
+    first = loaded(tmp_path, good(1), good(2), broken)
+    before = sorted((each, each.read_bytes()) for each in (tmp_path / "out" / "pages").rglob("*.gz"))
+    second = loaded(tmp_path, good(1), good(2), broken)
+    assert (first.already, second.already) == (False, True)
+    assert second._replace(already=False) == first
+    assert (second.pages, second.out) == (2, {"broken": 1})
+    assert sorted((each, each.read_bytes()) for each in (tmp_path / "out" / "pages").rglob("*.gz")) == before
+    told = ask(tmp_path / "some.warc.gz", "--out", tmp_path / "out")
+    assert (told.exit_code, "were read into this folder before" in told.output) == (0, True)
+    assert "2 examples of 2 pages" in told.output
+
+
+def test_what_was_forgotten_stays_forgotten_when_the_file_is_read_again(tmp_path):
+    loaded(tmp_path, good(1), good(2))
+    forget(tmp_path / "out", "https://kettles.example/2")
+    again = loaded(tmp_path, good(1), good(2))
+    assert (again.rows, again.pages, again.out) == (1, 1, {"forgotten": 1})
+    assert [each["url"] for each in rows(tmp_path / "out")] == ["https://kettles.example/1"]
+
+
+def test_another_file_or_another_choice_of_its_pages_is_refused_with_a_way_out(tmp_path):
+    loaded(tmp_path, good(1))
+    for members, how in (([good(2)], {}), ([good(1)], {"exclude": "/2$"})):
+        with pytest.raises(RunError, match="other WARC files were read into this folder") as error:
+            loaded(tmp_path, *members, **how)
+        assert error.value.hint == "name a new folder, or remove this one; several files are read in one call"
+    assert [each["url"] for each in rows(tmp_path / "out")] == ["https://kettles.example/1"]
 
 
 @pytest.mark.parametrize("packed", [True, False])

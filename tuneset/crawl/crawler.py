@@ -52,6 +52,7 @@ class Crawled(NamedTuple):
     file: Path
     beyond: int = 0  # of the addresses that wait, those of hosts whose limit is reached
     saved: int = 0  # pages that were written into a WARC file
+    already: bool = False  # these WARC files had been read into the folder before
 
 
 def crawl(  # noqa: PLR0913 - three of them only for those who ask

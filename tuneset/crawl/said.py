@@ -46,6 +46,8 @@ def crawled(done: Crawled, folder: str, *, as_json: bool) -> None:
         print_json({**done._asdict(), "file": str(done.file)})
         return
     screen = console()
+    if done.already:
+        say(screen, "  ", "These files were read into this folder before: nothing was read again.")
     say(screen, "  ", Text(f"{done.rows:,} examples of {counted(done.pages, 'page')}", style="bold"))
     for reason, count in sorted(done.out.items(), key=lambda each: -each[1]):
         say(screen, "  ", plain(f"{counted(count, 'page')} left out: {words(reason)}", 200))

@@ -67,7 +67,7 @@ def scrape(  # noqa: PLR0913 - a seed and a contact will do
     are kept are written, too.
 
     Errors: RecipeError for a seed or limit that cannot be; RunError where `out` is another crawl's at this moment, or
-    holds something and a WARC file is to be read into it; InputError where that is none; TunesetError where a browser is
+    holds something else and a WARC file is to be read into it; InputError where that is none; TunesetError where a browser is
     wanted and there is none.
 
     >>> scrape(["https://example.org"], "site", contact="nobody")

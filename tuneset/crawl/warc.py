@@ -23,8 +23,8 @@ from tuneset.crawl.captures import EXTRA, OURS, TOLD, captures
 from tuneset.crawl.crawler import Crawled
 from tuneset.crawl.frontier import Frontier, Link, Page
 from tuneset.crawl.reading import Readers
-from tuneset.errors import RunError, need
-from tuneset.folder import whole, writing
+from tuneset.errors import InputError, RunError, need, way_out
+from tuneset.folder import file_hash, hash_of, whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tuneset.crawl.reading import Reading
 
 _NOT_ASKED = "unknown: read from a WARC file"
+_READ, _OUT = "warc", "out"  # facts of a folder: what was read into it, and what of that gave nothing
 
 
 def save(folder: Path, path: Path) -> int:
@@ -93,12 +94,14 @@ def load(
     lengths or sums), bomb, too-large, type, status-404, revisit, again (the same address, or the same body at its host),
     canonical (a page that is the same by its own word), not-included, ai-preference. Nothing is asked of any server, no link is followed, and the verdict of robots.txt is known
     only for files of our own. Of `policy` the limits of a body and what is included and refused count. The folder is there
-    whole or not at all. Limits: a million records of a file; WARC packed with zstd, and ARC, are not read. Errors:
-    InputError where a file is no WARC, RunError where something is in the folder.
+    whole or not at all; the same bytes under the same policy are not read into it twice (`already`). Limits: a million
+    records of a file; WARC packed with zstd, and ARC, are not read. Errors: InputError where a file is no WARC, RunError
+    where something else is in the folder.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError("there is something in this folder", str(folder), "name a new one")
     need("warcio", EXTRA)
+    name = _named(paths, policy)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        return _already(folder, name)
     logging.getLogger("warcio").addHandler(logging.NullHandler())  # or addresses would reach the terminal as they are
     passing = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(passing, ignore_errors=True)
@@ -107,6 +110,8 @@ def load(
             frontier = kept.begin(passing)
             try:
                 done = _Load(passing, dataclasses.replace(policy, depth=0, waiting=1 << 40), watch, frontier)(paths)
+                frontier.keep_fact(_READ, name)
+                frontier.keep_fact(_OUT, orjson.dumps(done.out).decode())
             finally:
                 frontier.shut()
             if folder.exists():
@@ -115,6 +120,36 @@ def load(
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     return done._replace(file=folder / kept.ROWS)
+
+
+def _named(paths: Sequence[Path], policy: Policy) -> str:
+    """Name what is read: by the bytes of the files, and by what is taken of them."""
+    try:
+        return hash_of([file_hash(path) for path in paths], policy.include, policy.exclude, policy.on_deny, policy.body)
+    except OSError as error:
+        raise InputError(f"this cannot be read: {error.strerror}", str(error.filename), way_out(error)) from error
+
+
+def _already(folder: Path, name: str) -> Crawled:
+    """Give what was read into a folder before, less what was forgotten since; only the same reading is found again."""
+    frontier = Frontier(folder / kept.DATABASE) if (folder / kept.DATABASE).is_file() else None
+    try:
+        if frontier is None or not (read := frontier.fact(_READ)):
+            raise RunError("there is something in this folder", str(folder), "name a new one")
+        if read != name:
+            what = "other WARC files were read into this folder, or these with other limits"
+            hint = "name a new folder, or remove this one; several files are read in one call"
+            raise RunError(what, str(folder), hint)
+        pages = [(why if state == "out" else "", count) for (_, state, why), count in frontier.counts().items()]
+        out = orjson.loads(frontier.fact(_OUT)) | {why: count for why, count in pages if why == "forgotten"}
+        done = sum(count for why, count in pages if not why)
+        file = folder / kept.ROWS
+        return Crawled(
+            kept.write_rows(folder, frontier), done, dict(sorted(out.items())), 0, {}, "", file, already=True
+        )
+    finally:
+        if frontier:
+            frontier.shut()
 
 
 @dataclasses.dataclass(eq=False)
