@@ -219,6 +219,14 @@ def test_a_refusal_may_be_kept_and_marked(tmp_path):
     assert [each["ai_preference"] for each in rows(tmp_path / "out")] == ["deny"]
 
 
+def test_what_a_page_says_itself_is_kept_with_it_as_a_crawl_would(tmp_path):
+    meta = answer(page("Meta.", "<meta name=robots content=noai>"))
+    loaded(tmp_path, record("https://a.example/meta", meta), on_deny="keep")
+    warc.save(tmp_path / "out", tmp_path / "again.warc.gz")
+    (seen,) = captures.captures(tmp_path / "again.warc.gz", POLICY)
+    assert (seen.facts["preference"], seen.facts["evidence"]) == ("deny", "meta robots: noai")
+
+
 def digest(block, name="sha1"):
     return f"WARC-Block-Digest: {name}:{hashlib.new(name, block).hexdigest()}"
 

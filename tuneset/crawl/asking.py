@@ -87,7 +87,7 @@ class Asking:
         kind = kind_of(headers)
         if kind and kind not in self.policy.types:
             return "type"
-        skip = self.policy.on_deny == "skip" and preferences.in_headers(headers).says == "deny"
+        skip = self.policy.refuses(preferences.in_headers(headers).says)
         return "ai-preference" if skip else ""
 
     def _settle(self, page: Page, answer: Answer, facts: dict[str, Any]) -> tuple[Page | None, Event]:
@@ -125,7 +125,7 @@ class Asking:
 
     def _unchanged(self, page: Page, facts: dict[str, Any]) -> Event:
         said = {name: facts[name] for name in ("robots", "preference", "evidence", "fetched_at")}
-        if facts["preference"] == "deny" and self.policy.on_deny == "skip":
+        if self.policy.refuses(facts["preference"]):
             return self.out(page, "ai-preference", **said)
         self.frontier.settle(page.key, "done", why="unchanged", **said)
         return Event("read", page.url, "unchanged")

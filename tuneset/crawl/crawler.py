@@ -12,7 +12,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tuneset.crawl import kept
 from tuneset.crawl.addresses import key, scope
@@ -245,15 +245,7 @@ class _Run:
         if isinstance(reading, str):
             self.ask.out(page, reading)
             return reading
-        facts: dict[str, Any] = {}
-        if reading.preference.says != "unstated" and page.preference != "deny":
-            facts = {"preference": reading.preference.says, "evidence": reading.preference.evidence}
-        denied = reading.preference.says == "deny" and self.policy.on_deny == "skip"
-        if denied:
-            facts |= {"state": "out", "why": "ai-preference"}
-        facts["canonical"] = reading.canonical
-        if not self.frontier.finish(page, reading.rows, reading.links, self.policy, **facts):
-            kept.drop_body(self.folder, self.frontier, page.sha256)
+        kept.finish(page, reading, self.folder, self.frontier, self.policy)
         return reading
 
     def _close(self, stopped: str) -> Crawled:

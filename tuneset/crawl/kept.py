@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuneset.crawl.frontier import Page
+    from tuneset.crawl.policy import Policy
+    from tuneset.crawl.reading import Reading
 
 DATABASE, ROWS, BODIES = "crawl.sqlite", "examples.jsonl", "pages"
 # Of an answer's headers, these.
@@ -60,6 +62,23 @@ def fetched(page: Page, folder: Path, run: str) -> Fetched:
     """Say to a reader what is known of a page, and where its body lies."""
     known = page._asdict() | {"headers": orjson.loads(page.headers), "path": body_path(folder, page.sha256), "run": run}
     return Fetched(**{name: known[name] for name in Fetched._fields})
+
+
+def finish(page: Page, reading: Reading, folder: Path, frontier: Frontier, policy: Policy) -> str:
+    """Write what a page gave once it is read; return the reason where it is left out after all, by its own word.
+
+    What the page says on training counts beside what headers and robots.txt said before: a no outweighs every yes.
+    """
+    said, facts = reading.preference, {"canonical": reading.canonical}
+    if said.says != "unstated" and page.preference != "deny":
+        facts |= {"preference": said.says, "evidence": said.evidence}
+    why = "ai-preference" if policy.refuses(said.says) else ""
+    if why:
+        facts |= {"state": "out", "why": why}
+    if frontier.finish(page, reading.rows, reading.links, policy, **facts):
+        return ""
+    drop_body(folder, frontier, page.sha256)
+    return why or "canonical"
 
 
 def write_rows(folder: Path, frontier: Frontier) -> int:

@@ -106,6 +106,14 @@ class Policy:
         """The User-Agent of every request."""
         return f"{TOKEN}/{__version__} (collects pages for fine-tuning data; contact={self.contact})"
 
+    def refuses(self, said: str) -> bool:
+        """Say whether an owner's word on training (allow, deny, unstated) keeps a page out.
+
+        >>> [Policy(contact="me@example.org", on_deny=each).refuses("deny") for each in ("skip", "keep")]
+        [True, False]
+        """
+        return said == "deny" and self.on_deny == "skip"
+
     def is_own(self, url: str) -> bool:
         """Say whether an address lies at one of the user's own places."""
         parts = urlsplit(url)

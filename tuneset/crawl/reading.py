@@ -107,7 +107,7 @@ def work(read: Read, page: Fetched, scope: Scope) -> Reading:
         if alone or page.depth >= scope.policy.depth
         else links_of(outcome.links, _where(tree, page.url), page.depth + 1, scope)
     )
-    skip = said.says == "deny" and scope.policy.on_deny == "skip"
+    skip = scope.policy.refuses(said.says)
     words = (
         "" if tree is None else " ".join(tree.itertext("title", "p", "li", "td", "h1", "h2", "h3", "a", "div", "span"))
     )

@@ -56,7 +56,7 @@ class Site(NamedTuple):
             return REFUSED if self.robots.why == REFUSED and not depth else "robots"
         if depth and self.delay > policy.longest_delay:
             return "crawl-delay"
-        return "ai-preference" if policy.on_deny == "skip" and self.preference(url).says == "deny" else ""
+        return "ai-preference" if policy.refuses(self.preference(url).says) else ""
 
 
 class Sites:

@@ -196,7 +196,7 @@ class _Load:
         why = capture.why
         if not why and not self.scope.chosen([capture.url]):
             why = "not-included"
-        if not why and said.says == "deny" and self.policy.on_deny == "skip":
+        if not why and self.policy.refuses(said.says):
             why = "ai-preference"
         page = None if why else self._recorded(capture, said)
         if page is None:
@@ -228,12 +228,10 @@ class _Load:
 
     def _finish(self, page: Page, future: Future[Reading | str]) -> None:
         reading = future.result()
-        deny = not isinstance(reading, str) and reading.preference.says == "deny" and self.policy.on_deny == "skip"
-        why = reading if isinstance(reading, str) else "ai-preference" if deny else ""
-        if isinstance(reading, str) or deny:
+        if isinstance(reading, str):
+            why = reading
             self.frontier.settle(page.key, "out", why=why)
-        elif not self.frontier.finish(page, reading.rows, (), self.policy, canonical=reading.canonical):
-            why = "canonical"
-        if why:
             kept.drop_body(self.folder, self.frontier, page.sha256)
+        else:
+            why = kept.finish(page, reading, self.folder, self.frontier, self.policy)
         self._say("out" if why else "read", page.url, why)
