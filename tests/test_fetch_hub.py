@@ -268,7 +268,9 @@ def test_a_dataset_beyond_the_limit_is_refused_before_its_tables_are_fetched(ser
 
 def test_without_a_network_it_is_said(server, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert refused("hf:shop/inquiries", tmp_path / "a").what.startswith("the Hub cannot be reached")
+    error = refused("hf:shop/inquiries", tmp_path / "a")
+    assert (error.what, error.where) == ("cannot reach 127.0.0.1", "hf:shop/inquiries")
+    assert error.hint.startswith("check the connection")
 
 
 def test_a_token_goes_over_no_plain_http(server, tmp_path, monkeypatch):

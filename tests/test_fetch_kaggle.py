@@ -5,6 +5,7 @@ the real Kaggle; it is there only where TUNESET_REAL_SERVICES=1 (a login stands 
 TUNESET_REAL_SERVICES=1 pytest tests/test_fetch_kaggle.py -k real
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -234,7 +235,19 @@ def test_what_is_not_there_not_a_table_or_too_large_is_said(server, tmp_path):
 
 def test_without_a_network_it_is_said(server, tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert refused("kaggle:ann/tickets", tmp_path / "a").what.startswith("Kaggle cannot be reached")
+    error = refused("kaggle:ann/tickets", tmp_path / "a")
+    assert (error.what, error.where) == ("cannot reach kaggle.com", "kaggle:ann/tickets")
+    assert error.hint.startswith("check the connection and the proxy that the environment names, then run")
+
+
+def test_a_full_disk_is_not_taken_for_a_network_that_is_gone(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kagglehub.clients.download_file", full)
+    error = refused("kaggle:ann/tickets", tmp_path / "a")
+    assert error.what == "this cannot be written: No space left on device"
+    assert "free some space" in error.hint
 
 
 def test_content_with_another_hash_is_not_kept(server, tmp_path):

@@ -149,6 +149,17 @@ def test_a_place_that_does_not_answer_is_said_and_the_others_are_shown(server):
     assert [sentence.partition(" did not answer")[0] for sentence in found.says] == ["the Hub", f"{server.url}/none"]
 
 
+def test_without_a_network_each_place_is_said_in_plain_words(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    close_session()
+    found = search("bank")
+    assert found.says == (
+        "the Hub did not answer: cannot reach 127.0.0.1",
+        "Kaggle did not answer: cannot reach kaggle.com",
+    )
+
+
 def test_only_the_places_that_are_asked_for_are_asked(server):
     search("bank", sites=[f"{server.url}/catalogue"], places=["pages"])
     assert [request.path for request in server.requests] == ["/catalogue"]

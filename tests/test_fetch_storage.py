@@ -286,7 +286,9 @@ def test_a_server_that_never_sends_more_is_given_up_and_the_part_stays(server, t
 
 
 def test_a_host_that_is_not_there_is_said(tmp_path, server):
-    assert "cannot be reached" in refused("http://127.0.0.1:9/rows.csv", tmp_path / "a").what
+    error = refused("http://ann:geheim@127.0.0.1:9/rows.csv?page=2&sig=geheim", tmp_path / "a")
+    assert error.what == "the server did not send it, in 6 tries (127.0.0.1 cannot be reached: connection refused)"
+    assert error.where == "http://127.0.0.1:9/rows.csv"
     assert "has no address" in refused("http://no-such-host.invalid/rows.csv", tmp_path / "b").what
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from tuneset.errors import RunError, need, way_out
-from tuneset.fetch.fetched import Event, host, shown
+from tuneset.fetch.fetched import Event, bare, shown
+from tuneset.fetch.unreachable import why
 from tuneset.internet import public
 from tuneset.publish.http import AGAIN, PAUSE, asked_for
 from tuneset.publish.places import local
@@ -87,7 +88,7 @@ def download(wanted: Wanted, path: Path, watch: Watch) -> Got:
             if tries >= TRIES:
                 what = f"the server did not send it, in {TRIES} tries ({error})"
                 hint = "run the same command later: it goes on from what is here"
-                raise RunError(what, host(wanted.url), hint) from error
+                raise RunError(what, bare(wanted.url), hint) from error
             wait = error.wait or PAUSE * 2 ** (tries - 1)
             watch(Event(path.name, "wait", says=f"{error}; again in {wait:.0f} s"))
             time.sleep(wait)
@@ -120,7 +121,8 @@ def read(wanted: Wanted) -> bytes:
         finally:
             answer.close()
     except (_Broken, errors.HTTPError) as error:
-        raise RunError(f"the server did not send it: {error}", host(wanted.url), "try again later") from error
+        said = str(error) if isinstance(error, _Broken) else why(error)
+        raise RunError(f"the server did not send it: {said}", bare(wanted.url), "try again later") from error
 
 
 def head(url: str) -> Got:
@@ -129,7 +131,8 @@ def head(url: str) -> Got:
     try:
         answer = _followed(url, {"User-Agent": "tuneset", "Accept-Encoding": "identity"}, set())
     except (_Broken, errors.HTTPError) as error:
-        raise RunError(f"the server did not answer: {error}", host(url), "try again later") from error
+        said = str(error) if isinstance(error, _Broken) else why(error)
+        raise RunError(f"the server did not answer: {said}", bare(url), "try again later") from error
     try:
         _refuse(answer, url)
         return Got(_expected(answer, 0), _tag(answer), _kind(answer))
@@ -200,14 +203,14 @@ def _followed(url: str, headers: dict[str, str], secret: set[str]) -> Any:
         before, url = url, urljoin(url, answer.headers["Location"])
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or (urlsplit(before).scheme == "https" and parts.scheme != "https"):
-            raise RunError("the server leads away from https", host(before), "give the address of the file itself")
+            raise RunError("the server leads away from https", bare(before), "give the address of the file itself")
         found = _resolved(url)
         if guarded and not all(map(public, found)):
             what = "the server leads to an address inside a private network"
-            raise RunError(what, f"{host(before)}, to {parts.hostname}", "do not trust it; give the file's own address")
+            raise RunError(what, f"{bare(before)}, to {parts.hostname}", "do not trust it; give the file's own address")
         if parts[:2] != first:
             headers = {name: value for name, value in headers.items() if name not in secret}
-    raise RunError(f"the server leads on more than {HOPS} times", host(url), "give the address of the file itself")
+    raise RunError(f"the server leads on more than {HOPS} times", bare(url), "give the address of the file itself")
 
 
 def _resolved(url: str) -> list[str]:
@@ -248,7 +251,7 @@ def _ask(url: str, found: list[str], headers: Mapping[str, str]) -> Any:
         except errors.SSLError as error:
             raise _unsafe(error, url) from error
         except (errors.HTTPError, OSError) as error:
-            reason = re.sub(r"^.*?(>|\)): ", "", str(error))[:160] or type(error).__name__
+            reason = why(error)
             continue
         if answer.status in AGAIN:
             answer.close()
@@ -263,9 +266,9 @@ def _unsafe(error: Exception, url: str) -> RunError:
     failed = re.search(r"(?:certificate verify failed: |(?=hostname |IP address ))([^\"]*)", said)
     if failed:
         hint = "check the address and the clock; SSL_CERT_FILE names certificate authorities of your own"
-        return RunError(f"its certificate does not hold: {failed[1]}", host(url), hint)
+        return RunError(f"its certificate does not hold: {failed[1]}", bare(url), hint)
     hint = "check the address: its port, and whether it is http"
-    return RunError(f"it does not speak TLS as it should: {said}", host(url), hint)
+    return RunError(f"it does not speak TLS as it should: {said}", bare(url), hint)
 
 
 def _direct(parts: SplitResult, address: str) -> Any:

@@ -206,11 +206,11 @@ def folder_name(address: str, query: str = "") -> str:
     return f"{words}-{hash_of(shown(address), query)[:8]}"
 
 
-def host(url: str) -> str:
-    """Return scheme and host of an address, for a message.
+def bare(url: str) -> str:
+    """Return an address without its login and what stands behind its question mark, for a message.
 
-    >>> host("https://ann:x@example.org:8443/a?b")
-    'https://example.org:8443'
+    >>> bare("https://ann:x@example.org:8443/a.csv?token=b")
+    'https://example.org:8443/a.csv'
     """
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

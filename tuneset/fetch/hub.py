@@ -10,11 +10,13 @@ import shutil
 import time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
-from tuneset.errors import RecipeError, RunError, need
+from tuneset.errors import RecipeError, RunError, need, way_out
 from tuneset.fetch import features, layout
 from tuneset.fetch.download import Refused, Wanted, download
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, pin, pinned, plain_name
+from tuneset.fetch.unreachable import unreachable
 from tuneset.publish.http import AGAIN, PAUSE, TRIES, asked_for, hidden
 from tuneset.publish.places import checked
 
@@ -359,10 +361,13 @@ def _explained(asked: Asked, api: Any) -> Iterator[None]:
         said = " ".join(hidden(str(error), [os.environ.get("HF_TOKEN", "")]).split())[:200]
         hint = "check HF_TOKEN" if status in (401, 403) else "try again later"
         raise RunError(f"the Hub refused ({status}): {said}", where, hint) from error
-    except (network.HTTPError, OSError) as error:
-        said = " ".join(str(error).split())[:120] or type(error).__name__
+    except errors.OfflineModeIsEnabled as error:
+        raise RunError("the Hub is not asked: HF_HUB_OFFLINE is set", where, "unset HF_HUB_OFFLINE") from error
+    except (network.HTTPError, ConnectionError, TimeoutError) as error:
+        raise unreachable(urlsplit(api.endpoint).hostname or ADDRESS, where, error) from error
+    except OSError as error:
         raise RunError(
-            f"the Hub cannot be reached: {said}", api.endpoint, "check the network, then run the same command again"
+            f"this cannot be written: {error.strerror or error}", str(error.filename or where), way_out(error)
         ) from error
 
 

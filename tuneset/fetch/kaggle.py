@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tuneset.errors import InputError, RecipeError, RunError, need
+from tuneset.errors import InputError, RecipeError, RunError, need, way_out
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, finished, pin, pinned, plain_name
 from tuneset.fetch.layout import TABLES, is_table
+from tuneset.fetch.unreachable import unreachable
 from tuneset.folder import write
 from tuneset.publish.http import AGAIN, PAUSE, TRIES, asked_for, hidden
 from tuneset.sources.unpack import check_growth
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from tuneset.fetch.fetched import Watch
 
-EXTRA = "kaggle"
+EXTRA, PLACE = "kaggle", "kaggle.com"
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
 _PAGE = 200
 _STEP = 1 << 20  # bytes
@@ -266,12 +267,15 @@ def _explained(asked: Asked) -> Iterator[None]:
             hint = "check owner, name and version, as in the address of its page"
             raise RunError("Kaggle has no such dataset", where, hint) from error
         raise RunError(f"Kaggle refused ({status}): {_plain(error)}", where, "try again later") from error
-    except (network.RequestException, OSError) as error:
-        hint = "check the network, then run the same command again: it goes on from what is here"
-        raise RunError(f"Kaggle cannot be reached: {_plain(error)}", where, hint) from error
     except (errors.DataCorruptionError, ValueError) as error:
         raise RunError(
             f"what came is not what was promised: {_plain(error)}", where, "run the same command again"
+        ) from error
+    except (network.RequestException, ConnectionError, TimeoutError) as error:
+        raise unreachable(PLACE, where, error) from error
+    except OSError as error:
+        raise RunError(
+            f"this cannot be written: {error.strerror or error}", str(error.filename or where), way_out(error)
         ) from error
 
 

@@ -8,10 +8,12 @@ import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from tuneset.errors import TunesetError, need
 from tuneset.fetch import hub, kaggle
 from tuneset.fetch.licences import forbids
+from tuneset.fetch.unreachable import unreachable
 from tuneset.publish.http import hidden, quiet
 
 if TYPE_CHECKING:
@@ -100,9 +102,13 @@ def _hub(words: str, most: int) -> Iterable[Candidate]:
     try:
         for found in api.list_datasets(search=words, sort="downloads", limit=most, expand=expand):
             yield _of_hub(found, api.endpoint)
-    except (network.HTTPError, errors.HfHubHTTPError, OSError) as error:
+    except errors.HfHubHTTPError as error:
         said = " ".join(hidden(str(error), [token]).split())[:120] or type(error).__name__
-        raise TunesetError(said, api.endpoint, "check the network") from error
+        raise TunesetError(said, api.endpoint, "try again later") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise TunesetError("HF_HUB_OFFLINE is set", api.endpoint, "unset HF_HUB_OFFLINE") from error
+    except (network.HTTPError, OSError) as error:
+        raise unreachable(urlsplit(api.endpoint).hostname or hub.ADDRESS, api.endpoint, error) from error
 
 
 def _of_hub(found: Any, endpoint: str) -> Candidate:
@@ -158,11 +164,13 @@ def _kaggle(words: str, most: int) -> Iterable[Candidate]:
         try:
             with kaggle.quietly():
                 answer = api.list_datasets(request)
-        except (network.RequestException, OSError, ValueError) as error:
+        except (network.HTTPError, ValueError) as error:
             said = hidden(str(error), [os.environ.get(name, "") for name in kaggle.SECRETS])
             raise TunesetError(
-                " ".join(said.split())[:120] or type(error).__name__, "Kaggle", "check the network"
+                " ".join(said.split())[:120] or type(error).__name__, kaggle.PLACE, "try again later"
             ) from error
+        except (network.RequestException, OSError) as error:
+            raise unreachable(kaggle.PLACE, kaggle.PLACE, error) from error
         return [_of_kaggle(each) for each in answer.datasets[:most]]
 
 

@@ -135,7 +135,7 @@ def session(address: str, headers: Mapping[str, str], say: Callable[[str], None]
 def quiet() -> Iterator[None]:
     """Let no library log while secrets travel: httpx writes signed addresses, the Hub's client headers of retries."""
     before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
+    logging.disable(max(before, logging.CRITICAL))
     try:
         yield
     finally:
