@@ -4,6 +4,7 @@ The last test asks the real places; it is there only where TUNESET_REAL_SERVICES
 TUNESET_REAL_SERVICES=1 pytest tests/test_fetch_search.py -k real
 """
 
+import inspect
 import json
 import os
 import subprocess
@@ -16,7 +17,8 @@ from huggingface_hub import close_session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneset.errors import TunesetError
+from tuneset.cli import main
+from tuneset.errors import RecipeError, TunesetError
 from tuneset.fetch import download, pages
 from tuneset.fetch.licences import USES, duty, forbids, terms
 from tuneset.fetch.search import search
@@ -92,7 +94,7 @@ def server(monkeypatch):
 
 
 def test_candidates_of_all_places_are_shown_with_what_is_known_and_nothing_is_downloaded(server):
-    found = search("bank", sites=[f"{server.url}/catalogue"])
+    found = search("bank", site=[f"{server.url}/catalogue"])
     assert found.says == ()
     by_address = {each.address: each for each in found.candidates}
     assert set(by_address) == {
@@ -135,16 +137,16 @@ def test_candidates_of_all_places_are_shown_with_what_is_known_and_nothing_is_do
 
 
 def test_what_fits_the_words_best_comes_first(server):
-    found = search("bank inquiries", sites=[f"{server.url}/catalogue"])
+    found = search("bank inquiries", site=[f"{server.url}/catalogue"])
     assert found.candidates[0].address == "hf:shop/bank-inquiries"
     assert [each.score for each in found.candidates] == sorted((each.score for each in found.candidates), reverse=True)
-    assert search("nothing like this", sites=[f"{server.url}/catalogue"]).candidates == ()
+    assert search("nothing like this", site=[f"{server.url}/catalogue"]).candidates == ()
 
 
 def test_a_place_that_does_not_answer_is_said_and_the_others_are_shown(server):
     refuse = {"/api/datasets": (403, {}, {"error": "no"})}
     server.before = lambda request: server.script.append(refuse[request.path]) if request.path in refuse else None
-    found = search("bank", sites=[f"{server.url}/catalogue", f"{server.url}/none"])
+    found = search("bank", site=[f"{server.url}/catalogue", f"{server.url}/none"])
     assert {each.where for each in found.candidates} == {"kaggle", f"{server.url}/catalogue"}
     assert [sentence.partition(" did not answer")[0] for sentence in found.says] == ["the Hub", f"{server.url}/none"]
 
@@ -161,8 +163,21 @@ def test_without_a_network_each_place_is_said_in_plain_words(server, monkeypatch
 
 
 def test_only_the_places_that_are_asked_for_are_asked(server):
-    search("bank", sites=[f"{server.url}/catalogue"], places=["pages"])
+    search("bank", site=[f"{server.url}/catalogue"], place=["pages"])
     assert [request.path for request in server.requests] == ["/catalogue"]
+
+
+def test_the_library_s_options_are_those_of_the_command(server):
+    """By their names, by what they are where none is given, and one of several may stand alone."""
+    options = {each.name: each.default for each in main.commands["search"].params if each.name != "as_json"}
+    named = inspect.signature(search).parameters
+    assert set(options) == set(named)
+    assert named["limit"].default == options["limit"]
+    alone = search("bank", site=f"{server.url}/catalogue", place="pages", limit=1)
+    assert [each.where for each in alone.candidates] == [f"{server.url}/catalogue"]
+    assert len(search("bank", limit=1).candidates) == 1
+    with pytest.raises(RecipeError, match="unknown place 'kagle'"):
+        search("bank", place=["kagle"])
 
 
 # --- pages
@@ -219,7 +234,7 @@ def test_pages_need_a_package_more_and_the_other_places_do_not(server, monkeypat
     monkeypatch.setitem(sys.modules, "lxml", None)
     assert len(search("bank").candidates) == 3
     with pytest.raises(TunesetError, match="pip install 'tuneset\\[scrape\\]'"):
-        search("bank", sites=[f"{server.url}/catalogue"])
+        search("bank", site=[f"{server.url}/catalogue"])
 
 
 def test_only_web_addresses_of_files_are_kept():
@@ -371,5 +386,5 @@ def test_a_word_against_commercial_use_beside_a_free_licence_counts(word, licenc
 if os.environ.get("TUNESET_REAL_SERVICES") == "1":
 
     def test_the_real_places_find_banking77():
-        found = search("banking77", sites=["https://www.kaggle.com/datasets/uciml/iris"])
+        found = search("banking77", site=["https://www.kaggle.com/datasets/uciml/iris"])
         assert any("banking77" in each.address.lower() for each in found.candidates), found.says

@@ -196,11 +196,11 @@ def search(words: tuple[str, ...], site: tuple[str, ...], place: tuple[str, ...]
     """
     from tuneset import terminal
     from tuneset.fetch import said
-    from tuneset.fetch.search import PLACES, search
+    from tuneset.fetch.search import search
 
     with terminal.waiting(quiet=as_json) as wait:
         wait("looking")
-        found = search(" ".join(words), sites=site, places=place or PLACES, most=limit)
+        found = search(" ".join(words), site=site, place=place, limit=limit)
     said.candidates(found, as_json=as_json)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tuneset.errors import TunesetError, need
+from tuneset.errors import TunesetError, need, unknown
 from tuneset.fetch import hub, kaggle
 from tuneset.fetch.licences import forbids
 from tuneset.fetch.unreachable import unreachable
 from tuneset.publish.http import hidden, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 PLACES = ("hub", "kaggle", "pages")
 _SIZE_TAG = re.compile(r"size_categories:(?:n)?[<>]?([\d.]+)([KMBT]?)(?:<n<([\d.]+)([KMBT]?))?")
@@ -49,31 +49,42 @@ class Searched(NamedTuple):
     says: tuple[str, ...]
 
 
-def search(words: str, *, sites: Sequence[str] = (), places: Collection[str] = PLACES, most: int = 20) -> Searched:
+def search(words: str, *, site: str | Sequence[str] = (), place: str | Sequence[str] = (), limit: int = 10) -> Searched:
     """Find datasets by words of their names and descriptions.
 
-    `sites`: addresses of pages, such as catalogues, whose schema.org `Dataset` records are read; only these pages are asked.
-    `places`: "hub", "kaggle", "pages". `most`: so many of each place, and in all. Ranked by how many of the words stand in
-    the name (worth 3), the description or the columns (1), then by a table that can be read, rows said and downloads
-    (logarithm); a licence that forbids commercial use stands lower. Nothing is downloaded. A place that does not answer is
-    named, and the others are shown. Errors: TunesetError where pages are given, and the extra `scrape` is not there.
+    `site`: addresses of pages, such as catalogues, whose schema.org `Dataset` records are read; only these pages are asked.
+    `place`: where to look, of "hub", "kaggle" and "pages"; everywhere where none is named. `limit`: so many of each place,
+    and in all. Ranked by how many of the words stand in the name (worth 3), the description or the columns (1), then by a
+    table that can be read, rows said and downloads (logarithm); a licence that forbids commercial use stands lower. Nothing
+    is downloaded. A place that does not answer is named, and the others are shown. Errors: RecipeError for an unknown
+    place; TunesetError where pages are given, and the extra `scrape` is not there.
+
+    >>> search("bank", place="huggingface")
+    Traceback (most recent call last):
+    tuneset.errors.RecipeError: unknown place 'huggingface'
+      at   search
+      try  there are: hub, kaggle, pages
     """
+    sites, places = ([each] if isinstance(each, str) else list(each) for each in (site, place))
+    for each in places:
+        if each not in PLACES:
+            raise unknown("place", each, PLACES, "search")
     asked: list[tuple[str, Callable[[], Iterable[Candidate]]]] = []
-    if "hub" in places:
-        asked.append(("the Hub", lambda: _hub(words, most)))
-    if "kaggle" in places:
-        asked.append(("Kaggle", lambda: _kaggle(words, most)))
-    if "pages" in places and sites:
+    if "hub" in (places or PLACES):
+        asked.append(("the Hub", lambda: _hub(words, limit)))
+    if "kaggle" in (places or PLACES):
+        asked.append(("Kaggle", lambda: _kaggle(words, limit)))
+    if "pages" in (places or PLACES) and sites:
         for package in ("lxml", "urllib3"):
             need(package, "scrape")
-        asked += [(site, lambda site=site: _pages(site)) for site in sites]  # type: ignore[misc]
+        asked += [(each, lambda each=each: _pages(each)) for each in sites]  # type: ignore[misc]
     with quiet():
         answers = [(name, *_answered(look)) for name, look in asked]
     found = [each for _, candidates, _ in answers for each in candidates]
     says = [f"{name} did not answer: {silent}" for name, _, silent in answers if silent]
     ranked = sorted((_scored(each, words) for each in found), key=lambda each: (-each.score, each.address, each.url))
     fits = [each for each in ranked if each.score >= 1 or not words.strip()]
-    return Searched(tuple({(each.address or each.url): each for each in fits}.values())[:most], tuple(says))
+    return Searched(tuple({(each.address or each.url): each for each in fits}.values())[:limit], tuple(says))
 
 
 def _answered(look: Callable[[], Iterable[Candidate]]) -> tuple[list[Candidate], str]:
@@ -95,12 +106,12 @@ def _scored(candidate: Candidate, words: str) -> Candidate:
     return candidate._replace(score=round(1 + fit + known + popular - 0.5 * ("forbids" in candidate.warns), 3))
 
 
-def _hub(words: str, most: int) -> Iterable[Candidate]:
+def _hub(words: str, limit: int) -> Iterable[Candidate]:
     api, token = hub.client()
     network, errors = need("httpx2", hub.EXTRA), need("huggingface_hub.errors", hub.EXTRA)
     expand = ["cardData", "description", "downloads", "gated", "lastModified", "mainSize", "tags"]
     try:
-        for found in api.list_datasets(search=words, sort="downloads", limit=most, expand=expand):
+        for found in api.list_datasets(search=words, sort="downloads", limit=limit, expand=expand):
             yield _of_hub(found, api.endpoint)
     except errors.HfHubHTTPError as error:
         said = " ".join(hidden(str(error), [token]).split())[:120] or type(error).__name__
@@ -156,7 +167,7 @@ def _by_tag(tags: Iterable[str]) -> int:
     return int(float(found[1]) * _TIMES[found[2]]) if found and found[3] else 0
 
 
-def _kaggle(words: str, most: int) -> Iterable[Candidate]:
+def _kaggle(words: str, limit: int) -> Iterable[Candidate]:
     network = need("requests.exceptions", kaggle.EXTRA)
     with tempfile.TemporaryDirectory() as folder, kaggle.client(Path(folder)) as (api, types, _):
         request = types.ApiListDatasetsRequest()
@@ -171,7 +182,7 @@ def _kaggle(words: str, most: int) -> Iterable[Candidate]:
             ) from error
         except (network.RequestException, OSError) as error:
             raise unreachable(kaggle.PLACE, kaggle.PLACE, error) from error
-        return [_of_kaggle(each) for each in answer.datasets[:most]]
+        return [_of_kaggle(each) for each in answer.datasets[:limit]]
 
 
 def _of_kaggle(found: Any) -> Candidate:
