@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -15,7 +17,7 @@ import pytest
 import zoo
 from zoo import Zoo, drip, gaps, html, moved, silent, trickle
 
-from tuneset.crawl import examples
+from tuneset.crawl import examples, frontier
 from tuneset.crawl.crawler import crawl
 from tuneset.crawl.egress import Egress
 from tuneset.crawl.kept import forget
@@ -571,6 +573,38 @@ def test_two_crawls_in_one_folder_are_one_too_many(tmp_path):
 
         crawl([keeper.url()], tmp_path, policy(keeper), zoo.read, second)
     assert seen
+
+
+@pytest.mark.parametrize(("form", "said"), [(0, "an earlier version of tuneset"), (99, "a later version of tuneset")])
+def test_a_crawl_of_another_version_is_called_one_and_stays_as_it_is(tmp_path, form, said):
+    with contextlib.closing(sqlite3.connect(tmp_path / "crawl.sqlite")) as db:
+        db.executescript(f"CREATE TABLE pages (key TEXT PRIMARY KEY, url TEXT); PRAGMA user_version={form};")
+    (tmp_path / "pages").mkdir()
+    before = (tmp_path / "crawl.sqlite").read_bytes()
+    with Zoo(pages=SITE) as keeper:
+        for ask in (
+            lambda: crawl([keeper.url()], tmp_path, policy(keeper), zoo.read),
+            lambda: forget(tmp_path, keeper.url()),
+        ):
+            with pytest.raises(RunError) as error:
+                ask()
+            assert error.value.what.startswith(said)
+            assert error.value.where == str(tmp_path / "crawl.sqlite")
+            assert "another folder" in error.value.hint
+    assert keeper.log == []
+    assert (tmp_path / "crawl.sqlite").read_bytes() == before
+
+
+def test_a_crawl_that_died_before_its_file_had_tables_goes_on(tmp_path):
+    (tmp_path / "crawl.sqlite").touch()
+    with Zoo(pages=SITE) as keeper:
+        assert crawl([keeper.url()], tmp_path, policy(keeper), zoo.read).rows
+
+
+def test_the_number_of_the_form_changes_with_the_tables():
+    """Whoever changes the tables gives them the next number, and writes it here with their hash."""
+    words = " ".join(frontier._TABLES.split())
+    assert (frontier.FORM, hashlib.sha256(words.encode()).hexdigest()[:12]) == (1, "8b0d696cd651")
 
 
 def test_two_names_for_one_address_are_not_asked_at_once(tmp_path):

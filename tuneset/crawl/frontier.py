@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tuneset.crawl.policy import Policy
 
+FORM = 1  # of the tables, kept in the file: one more with every change of them
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pages (
     key TEXT PRIMARY KEY, url TEXT NOT NULL, host TEXT NOT NULL, kind TEXT NOT NULL, depth INTEGER NOT NULL,
@@ -98,9 +99,11 @@ class Frontier:
         try:
             self._db = sqlite3.connect(where, isolation_level=None, check_same_thread=False, timeout=2.0)
             # A kill loses nothing in this mode; a power cut may lose the last moments, which are then asked for again.
-            modes = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-            self._db.executescript(f"{modes} {_TABLES}")
-            self._db.execute("BEGIN IMMEDIATE").execute("COMMIT")  # takes the file for this process alone
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            _check_form(self._db, where)
+            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+            # takes the file for this process alone; with the tables comes their number, or neither does
+            self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={FORM}; COMMIT;")
         except sqlite3.OperationalError as error:
             raise RunError(
                 f"another crawl works here ({error})", where, "wait for it, or give another folder"
@@ -328,6 +331,18 @@ class Frontier:
         """Write a fact about the crawl itself."""
         with self._step() as db:
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+
+def _check_form(db: sqlite3.Connection, where: str) -> None:
+    """Refuse a file whose tables are of another form than ours, before anything in it is changed."""
+    (form,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and form != FORM:
+        db.close()
+        when = "a later" if form > FORM else "an earlier"
+        what = f"{when} version of tuneset made this crawl: its file has form {form}, this version reads form {FORM}"
+        hint = "crawl into another folder, or go on with that version; the examples.jsonl here can still be prepared"
+        raise RunError(what, where, hint)
 
 
 def _settle(db: sqlite3.Connection, key: str, state: str, facts: dict[str, Any]) -> None:
