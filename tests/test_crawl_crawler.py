@@ -643,6 +643,20 @@ def test_ctrl_c_ends_the_crawl_cleanly_and_the_next_run_goes_on(tmp_path):
     assert len(keeper.paths()) == 40 > asked  # nothing is asked for twice
 
 
+def test_an_owner_s_no_in_tdmrep_json_is_heard_by_the_run_after_one_that_was_stopped_before_it(tmp_path):
+    no = json.dumps([{"location": "/", "tdm-reservation": 1}]).encode()
+    with Zoo(pages={"/0": html(text="home"), "/.well-known/tdmrep.json": (200, {}, no)}) as keeper:
+        process = zoo.start(keeper, tmp_path / "out", 0.8)
+        wait_for(lambda: keeper.log and keeper.log[0].end)
+        time.sleep(0.1)  # in the pause after robots.txt
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
+        assert [each.path for each in keeper.log] == ["/robots.txt"]
+        done = crawl([keeper.url("/0")], tmp_path / "out", policy(keeper), zoo.read)
+        assert (done.rows, done.out) == (0, {"ai-preference": 1})
+        assert [each.path for each in keeper.log] == ["/robots.txt", "/.well-known/tdmrep.json"]
+
+
 def test_readers_do_not_outlive_a_crawl_that_is_killed(tmp_path):
     pages = {f"/{number}": slowly(html(text=f"page {number}")) for number in range(1, 400)}
     with Zoo(pages=pages | {"/0": html(*pages, text="home")}) as keeper:

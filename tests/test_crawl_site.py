@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +18,7 @@ from zoo import Zoo
 
 import tuneset
 from tuneset.cli import main
+from tuneset.crawl.preferences import TDMREP
 from tuneset.crawl.site import forget, is_crawl, scrape
 from tuneset.errors import RecipeError, RunError
 
@@ -225,6 +230,77 @@ def test_a_limit_that_is_reached_is_said_in_words(tmp_path, keeper):
     assert "is left alone: its limit is reached: raise --pages, or volume in a recipe (full)" in told.output
     assert "12 addresses beyond the limit of their host are not asked for" in told.output
     assert "wait" not in told.output
+
+
+COMMAND = """
+import signal
+import tuneset.cli
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell has started this behind itself
+    print("ready", flush=True)
+    tuneset.cli.main()
+"""
+
+
+def begun(folder, *words):
+    """Start the command in a process, and a process group, of its own; return once it is about to read its words."""
+    (folder / "command.py").write_text(COMMAND)
+    process = subprocess.Popen(
+        [sys.executable, folder / "command.py", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def stopped(process):
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to its readers
+    said, _ = process.communicate(timeout=30)
+    return process.returncode, " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(0, id="nothing"),
+        pytest.param(1, id="robots.txt", marks=pytest.mark.slow),
+        pytest.param(3, id="a page", marks=pytest.mark.slow),
+    ],
+)
+def test_ctrl_c_in_the_first_seconds_says_how_to_go_on_and_nothing_is_fetched_twice(tmp_path, asked):
+    with Zoo(pages={"/": page(0, "/1"), "/1": page(1)}) as keeper:
+        words = ["scrape", keeper.url(), "--out", tmp_path / "pages", "--contact", "ann@example.org"]
+        process = begun(tmp_path, *words, "--own", keeper.place)
+        limit = time.monotonic() + 30
+        while len(keeper.log) < asked and time.monotonic() < limit:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        code, said = stopped(process)
+        assert len(keeper.log) == asked
+        assert code == 130, said
+        assert "the same command" in said
+        assert "Traceback" not in said
+        again = begun(tmp_path, *words, "--own", keeper.place)
+        assert "2 examples of 2 pages" in again.communicate(timeout=60)[0]
+        assert again.returncode == 0
+    assert Counter(each.path for each in keeper.log) == dict.fromkeys(["/robots.txt", TDMREP, "/", "/1"], 1)
+
+
+def test_ctrl_c_while_a_recipe_crawls_has_the_same_exit_code(tmp_path, keeper):
+    about = f"paths = ['{keeper.url()}']\ncontact = 'ann@example.org'\ncrawl = {{ own = ['{keeper.place}'] }}"
+    (tmp_path / "mine.toml").write_text(f"[[sources]]\nkind = 'web'\n{about}\n")
+    process = begun(tmp_path, "prepare", tmp_path / "mine.toml", "--out", tmp_path / "run")
+    limit = time.monotonic() + 30
+    while len(keeper.log) < 3 and time.monotonic() < limit:
+        time.sleep(0.01)
+    code, said = stopped(process)
+    assert code == 130, said
+    assert re.search(
+        r"the crawl was interrupted: [01] pages? read, 1[12]? address(es)? left .* try the same command", said
+    ), said
 
 
 def test_a_crawl_that_is_interrupted_has_its_exit_code(tmp_path, keeper, monkeypatch):

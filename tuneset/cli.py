@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+FAILED, REFUSED, BUG, INTERRUPTED = 1, 2, 70, 130
+EXITS = {
+    0: "done",
+    FAILED: "done, and the answer is no: a condition of the recipe's `[gate]` does not hold (`prepare`), a target would refuse"
+    " a file (`check`, `export`), no page gave a row (`scrape`)",
+    REFUSED: "what was asked for cannot be: three lines say what, where, and what to do; what was finished before stays",
+    BUG: "a bug of ours, or of a step of yours: the last line says whose, and the traceback stands above it",
+    INTERRUPTED: "stopped by Ctrl-C: the same command goes on",
+}
 STAGE_OF = {
     "search": "get",
     "scrape": "get",
@@ -66,9 +75,13 @@ class Commands(click.Group):
 
 @contextlib.contextmanager
 def _three_lines(ctx: click.Context) -> Iterator[None]:
-    """End a bad request with what went wrong, where, and what to do, and with exit code 2."""
+    """End a bad request with what went wrong, where, and what to do, and with exit code 2; Ctrl-C with 130."""
     try:
         yield
+    except KeyboardInterrupt as error:
+        where = f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
+        hint = "the same command again: what is finished stays, and it goes on from there"
+        _fail(ctx, TunesetError(str(error) or "stopped by Ctrl-C", where, hint), INTERRUPTED)
     except TunesetError as error:
         _fail(ctx, error)
     except (BrokenPipeError, click.exceptions.NoArgsIsHelpError):  # `| head` went away; `tuneset` alone shows its help
@@ -81,11 +94,11 @@ def _three_lines(ctx: click.Context) -> Iterator[None]:
         _fail(ctx, TunesetError(what, str(error.filename or "the run folder"), way_out(error)))
 
 
-def _fail(ctx: click.Context, error: TunesetError) -> None:
+def _fail(ctx: click.Context, error: TunesetError, code: int = REFUSED) -> None:
     from tuneset import terminal
 
     terminal.failed(error)
-    ctx.exit(2)
+    ctx.exit(code)
 
 
 def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -98,7 +111,7 @@ def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType |
         else "This is a bug in tuneset. Please report it with the lines above."
     )
     click.echo(f"\n{said}", err=True)
-    sys.exit(70)
+    sys.exit(BUG)
 
 
 def _file_of_a_step(trace: TracebackType | None) -> str | None:
@@ -180,7 +193,7 @@ def prepare(inputs: tuple[str, ...], as_json: bool, dry_run: bool, **options: An
     if options["until"]:
         terminal.stopped(dataset, options["until"], as_json=as_json)
     elif not terminal.closing(dataset, dataset.summary, as_json=as_json):
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 @main.command()
@@ -242,7 +255,7 @@ def scrape(seeds: tuple[str, ...], as_json: bool, dry_run: bool, out: str, **opt
         done = site.scrape(seeds, out, watch=watch, **how, **limits)
     said.crawled(done, out, as_json=as_json)
     if done.stopped == "interrupted" or not done.rows:
-        sys.exit(130 if done.stopped == "interrupted" else 1)
+        sys.exit(INTERRUPTED if done.stopped == "interrupted" else FAILED)
 
 
 @main.command()

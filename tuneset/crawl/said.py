@@ -61,13 +61,11 @@ def crawled(done: Crawled, folder: str, *, as_json: bool) -> None:
             "  ",
             plain(f"{counted(done.beyond, 'address')} beyond the limit of their host are not asked for", 200),
         )
-    if done.waiting > done.beyond:
+    left = done.waiting - done.beyond
+    if left > 0 or done.stopped == "interrupted":
         why = done.stopped or "a host asks for patience"
-        say(
-            screen,
-            "  ",
-            plain(f"{counted(done.waiting - done.beyond, 'address')} wait ({why}): the same command goes on", 200),
-        )
+        waits = "waits" if left == 1 else "wait"
+        say(screen, "  ", plain(f"{counted(left, 'address')} {waits} ({why}): the same command goes on", 200))
     if done.rows:
         say_whole(screen, Text.assemble("\n  Next: ", (f"tuneset prepare {shlex.quote(folder)}", "cyan")))
 

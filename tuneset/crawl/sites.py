@@ -90,7 +90,11 @@ class Sites:
         if found is None:
             return None, 0.0
         said, at = found
-        return Site(Robots(**said["robots"]), said["tdmrep"]), at
+        robots = Robots(**said["robots"])
+        if said["tdmrep"] is not None:
+            return Site(robots, said["tdmrep"]), at
+        fresh = at >= time.time() - self._policy.robots_age
+        return (self._completed(name, robots) if fresh else None), at
 
     def _asked(self, name: str) -> Site | None:
         policy = self._policy
@@ -109,24 +113,36 @@ class Sites:
             if tries >= policy.tries:
                 self._polite.close(name, f"robots-{robots.why}")
             return None
-        self._polite.delay(name, robots.delay)  # before tdmrep.json is asked for
-        site = Site(robots, self._tdmrep(name, robots))
         if robots.why == REFUSED:  # the next run may have the user's leave
-            return site
-        fields = {each: getattr(robots, each) for each in ("verdict", "why", "text", "sha256", "later")}
-        self._frontier.keep_site(name, {"robots": fields, "tdmrep": site.tdmrep})
+            return Site(robots, "")
+        return self._completed(name, robots)
+
+    def _completed(self, name: str, robots: Robots) -> Site | None:
+        """Ask for tdmrep.json, too; None where the crawl is stopped before: the next run asks, an owner's no may be in it."""
+        self._polite.delay(name, robots.delay)
+        self._keep(name, robots, None)
+        said = self._tdmrep(name, robots)
+        if said is None:
+            return None
+        self._keep(name, robots, said)
         self._add_maps(name, robots)
-        return site
+        return Site(robots, said)
+
+    def _keep(self, name: str, robots: Robots, tdmrep: str | None) -> None:
+        fields = {each: getattr(robots, each) for each in ("verdict", "why", "text", "sha256", "later")}
+        self._frontier.keep_site(name, {"robots": fields, "tdmrep": tdmrep})
 
     def _may_follow(self, url: str) -> bool:
         """RFC 9309 follows robots.txt to other hosts too; ports are held to the policy's, addresses to the egress's."""
         parts = urlsplit(url)
         return (parts.port or WEB_PORTS[parts.scheme]) in self._policy.ports or self._policy.is_own(url)
 
-    def _tdmrep(self, name: str, robots: Robots) -> str:
+    def _tdmrep(self, name: str, robots: Robots) -> str | None:
         if not robots.allows(name + preferences.TDMREP).allowed:
             return ""
         answer = self._polite.ask(name + preferences.TDMREP, Want(most=self._policy.robots_bytes))
+        if answer.error == "stopped":
+            return None
         return answer.body.decode("utf-8", "replace") if answer.good else ""
 
     def _add_maps(self, name: str, robots: Robots) -> None:

@@ -21,7 +21,7 @@ from tuneset.fetch.addresses import fetch, is_address
 from tuneset.fetch.fetched import About, Ahead, Event, Fetched, folder_name, there
 from tuneset.fetch.licences import duty, forbids, terms
 from tuneset.folder import file_hash, hash_of, to_json, write
-from tuneset.report.words import size
+from tuneset.report.words import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -83,8 +83,9 @@ def _crawled(source: Source, store: Path, say: Callable[[str], None]) -> Fetched
             **source.crawl,
         )
         if done.stopped == "interrupted":
-            what = f"the crawl was interrupted: {done.pages:,} pages are there, {done.waiting:,} addresses wait"
-            raise RunError(what, ", ".join(source.paths), "run the same command again: it goes on")
+            raise KeyboardInterrupt(
+                f"the crawl was interrupted: {counted(done.pages, 'page')} read, {counted(done.waiting, 'address')} left"
+            )
         if not done.rows:
             reasons = "; ".join(map(words, dict.fromkeys([*done.out, *done.closed.values()])))
             what = f"no page gave a row{f': {reasons}' if reasons else ''}"
