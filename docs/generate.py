@@ -12,6 +12,7 @@ import click
 import tomli_w
 
 from tuneset import recipe, step
+from tuneset.cli import EXITS
 from tuneset.cli import main as tuneset
 from tuneset.shapes import SHAPES
 from tuneset.targets import RULES, TARGETS
@@ -85,10 +86,13 @@ def _shown(words: str, groups: Sequence[Sequence[str | Mapping[str, str]]]) -> s
 def commands_page() -> str:
     """Give the help of `tuneset` and of each of its commands, word for word."""
     group = click.Context(tuneset, info_name="tuneset", **_wide())
-    parts = ["# Commands", "The words of `tuneset --help` and of each command's own `--help`.", _help(group)]
+    said = "The words of `tuneset --help` and of each command's own `--help`; at the end, the [exit codes](#exit-codes)."
+    parts = ["# Commands", said, _help(group)]
     for name, command in sorted(tuneset.commands.items()):
         if not command.hidden:
             parts += [f"## {name}", _help(click.Context(command, group, name, **_wide()))]
+    parts += ["## Exit codes", "What a script or CI sees when a command ends."]
+    parts.append(_table(["code", "what it says"], [[str(code), words] for code, words in EXITS.items()]))
     return "\n\n".join(parts) + "\n"
 
 
