@@ -86,7 +86,9 @@ def _shown(words: str, groups: Sequence[Sequence[str | Mapping[str, str]]]) -> s
 def commands_page() -> str:
     """Give the help of `tuneset` and of each of its commands, word for word."""
     group = click.Context(tuneset, info_name="tuneset", **_wide())
-    said = "The words of `tuneset --help` and of each command's own `--help`; at the end, the [exit codes](#exit-codes)."
+    said = (
+        "The words of `tuneset --help` and of each command's own `--help`; at the end, the [exit codes](#exit-codes)."
+    )
     parts = ["# Commands", said, _help(group)]
     for name, command in sorted(tuneset.commands.items()):
         if not command.hidden:
