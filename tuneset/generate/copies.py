@@ -78,7 +78,7 @@ class SeedCopy:
         ],
     )
 
-    most: float = 0.01
+    most: float = 0.005
 
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which synthetic rows are copies."""
