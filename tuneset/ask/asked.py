@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tuneset.folder import hash_of
 from tuneset.publish.places import Place, checked, local, secret
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def key_of(request: Request, model: Model) -> str:
     >>> key_of(asked, ada) == key_of(asked._replace(sample=1), ada)
     False
     """
+    from tuneset.folder import hash_of  # noqa: PLC0415  it brings the recipe, which names models itself
+
     return hash_of(
         {
             "url": model.url.rstrip("/"),

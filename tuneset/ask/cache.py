@@ -12,7 +12,6 @@ import orjson
 from tuneset.ask.asked import Reply, Usage
 from tuneset.ask.budget import NANO, Cost
 from tuneset.errors import RunError, way_out
-from tuneset.folder import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +127,8 @@ def replayed(raw: bytes) -> Ledger:
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Ledger]:
     """Open a folder's ledger for one writer; a second one at the same time is refused."""
+    from tuneset.folder import alone  # noqa: PLC0415  see `asked.key_of`
+
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / LOCK, folder):

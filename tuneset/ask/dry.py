@@ -10,7 +10,6 @@ from tuneset.ask import asked, structured
 from tuneset.ask.asked import key_of
 from tuneset.ask.budget import NANO, Cost, charged, fits, sound
 from tuneset.ask.cache import known, money
-from tuneset.targets.tokens import of_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +64,8 @@ def dry_run(requests: Iterable[Request], model: Model, folder: Path, budget: Bud
 
 def _tokens(body: bytes) -> int:
     """Count the tokens of a prompt; a schema that goes along is part of it."""
+    from tuneset.targets.tokens import of_row  # noqa: PLC0415  its tables take .1 s
+
     read = orjson.loads(body)
     form = read.get("response_format", {}).get("json_schema")
     more = [{"role": "system", "content": orjson.dumps(form).decode()}] if form else []

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from tuneset.targets.schema import broken
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -72,6 +70,8 @@ def read(reply: Reply, request: Request) -> Read:
     >>> read(Reply("{}"), asked).says
     "the answer came without 'text', which is required"
     """
+    from tuneset.targets.schema import broken  # noqa: PLC0415  with the tables of all targets, .4 s
+
     if reply.refusal or reply.finish == "content_filter":
         return Read(None, "refused", reply.refusal[:300] or "the server's filter took the answer back")
     if request.schema is None:
