@@ -12,6 +12,8 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
+import ask_batches
+
 KEY = "sk-never-on-any-disk-4713"
 SCHEMA = {
     "type": "object",
@@ -33,7 +35,12 @@ def said(request):
 
 
 class Server(ThreadingHTTPServer):
-    """`faults`: share of requests by fault; `knows`: which forms it keeps to; `rate`: requests a second, in a bucket."""
+    """`faults`: share of requests by fault; `knows`: which forms it keeps to; `rate`: requests a second, in a bucket.
+
+    `plans`: how each batch ends, in turn (`status`, `done`: share of its lines, `errors` of its validation);
+    `batch_faults`: share of lines by fault; `stumbles`: faults of other paths, as {"POST /batches": ["500"]}; `largest`:
+    lines of a file that is taken; `queue`: lines of a batch that is begun.
+    """
 
     daemon_threads, request_queue_size = True, 256
 
@@ -45,6 +52,9 @@ class Server(ThreadingHTTPServer):
         self.knows, self.refuses, self.seconds, self.usage = {"json_schema", "json_object"}, set(), 0.0, True
         self.rate, self.burst, self.names, self.full, self.since = 0, 0, "ms", 0.0, time.monotonic()
         self.files, self.batches, self.flying, self.most = {}, {}, 0, 0
+        self.plans, self.stumbles, self.takes_batches, self.batch_seconds = [], {}, True, 0.0
+        self.largest, self.queue, self.batch_faults, self.tokens = 10**9, 10**9, {}, 0
+        self.model = completed
         vars(self).update(about)
         self.full = self.burst
 
@@ -82,13 +92,14 @@ class Server(ThreadingHTTPServer):
                 return 0.0
             return (1 - self.full) / self.rate
 
-    def charge(self, request, text):
+    def charge(self, request, text, share):
         prompt = len(json.dumps(request["messages"])) // 4 + 8
         completion = min(len(text) // 4 + 1, request.get("max_tokens") or request["max_completion_tokens"])
         with self.lock:
             self.paid[said(request)] += 1
-            self.prompt += prompt
-            self.completion += completion
+            self.prompt += share * prompt
+            self.completion += share * completion
+            self.tokens += prompt + completion
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
@@ -98,7 +109,7 @@ def serving(**about):
     return server
 
 
-def completed(server, request, fault=""):
+def completed(server, request, fault="", share=1):
     """Run the model; what comes is charged for."""
     form = request.get("response_format", {}).get("type", "")
     words = json.dumps(request["messages"])
@@ -110,7 +121,7 @@ def completed(server, request, fault=""):
         text = text[:-3]
     if fault == "wrong":
         text = json.dumps({"txt": 5})
-    usage = server.charge(request, text)
+    usage = server.charge(request, text, share)
     message = {"role": "assistant", "content": text}
     body = {
         "id": "chatcmpl-1",
@@ -129,28 +140,34 @@ class Speaking(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
+        self.taken("POST")
+
+    def do_GET(self):
+        self.taken("GET")
+
+    def taken(self, method):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         server = self.server
         request = SimpleNamespace(
-            path=self.path, headers={name.lower(): each for name, each in self.headers.items()}, raw=raw
+            path=self.path, method=method, headers={name.lower(): each for name, each in self.headers.items()}, raw=raw
         )
         with server.lock:
             server.requests.append(request)
             server.flying += 1
             server.most = max(server.most, server.flying)
         try:
-            self._speak(raw)
+            self._speak(method, raw)
         finally:
             with server.lock:
                 server.flying -= 1
 
-    def _speak(self, raw):
+    def _speak(self, method, raw):
         server = self.server
         if server.key and self.headers.get("Authorization") != f"Bearer {server.key}":
             wrong = f"Incorrect API key provided: {self.headers.get('Authorization')}"
             self.say(401, {"error": {"message": wrong, "code": "invalid_api_key"}})
         elif not self.path.endswith("/chat/completions"):
-            self.say(404, {"error": {"message": f"no route {self.path}"}})
+            self.other(method, self.path.removeprefix("/v1"), raw)
         elif server.rate and (seconds := server.wait()):
             self.busy(seconds)
         else:
@@ -162,9 +179,7 @@ class Speaking(BaseHTTPRequestHandler):
             return
         time.sleep(self.server.seconds + 0.3 * (fault == "slow"))
         if fault == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            self.connection.close()
+            self.reset()
         elif fault.startswith("429"):
             self.say(429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, named(fault))
         elif fault in ("500", "503"):
@@ -172,7 +187,25 @@ class Speaking(BaseHTTPRequestHandler):
         elif request.get("response_format", {}).get("type") in self.server.refuses:
             self.say(400, {"error": {"message": "'response_format' of this type is not supported"}})
         else:
-            self.say(200, completed(self.server, request, fault), cut=fault == "cut")
+            self.say(200, self.server.model(self.server, request, fault), cut=fault == "cut")
+
+    def other(self, method, path, raw):
+        """Do what is asked of files and batches; of what is `made` before a fault, the answer alone is lost."""
+        server, name = self.server, f"{method} /{path[1:].partition('/')[0].partition('?')[0]}"
+        fault = server.stumbles[name].pop(0) if server.stumbles.get(name) else ""
+        if fault in ("", "made"):
+            status, body = ask_batches.answered(server, method, path, raw, self.headers.get("Content-Type", ""))
+        if fault in ("made", "reset"):
+            self.reset()
+        elif fault:
+            self.say(int(fault), {"error": {"message": "The server stumbled"}}, {"retry-after-ms": "10"})
+        else:
+            self.say(status, body)
+
+    def reset(self):
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
 
     def busy(self, seconds):
         named = {"ms": {"retry-after-ms": str(int(seconds * 1000) + 1)}, "s": {"Retry-After": "1"}}

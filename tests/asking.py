@@ -1,4 +1,4 @@
-"""A program that asks, to be killed: SERVER FOLDER REQUESTS MONEY."""
+"""A program that asks, to be killed: SERVER FOLDER REQUESTS MONEY [batch]."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ask_server import SCHEMA
 
-from tuneset.ask import Budget, Model, Request, ask_many
+from tuneset.ask import Budget, Model, Request, ask_many, batched, service
 
 
 def questions(count):
@@ -20,8 +20,11 @@ def model(url, **about):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell has started this behind itself
-    url, folder, count, money = sys.argv[1:]
-    answers = ask_many(questions(int(count)), model(url), Path(folder), Budget(money=float(money)), most=8)
+    url, folder, count, money, *batch = sys.argv[1:]
+    service.POLL = 0.02
+    answers = (batched if batch else ask_many)(
+        questions(int(count)), model(url), Path(folder), Budget(money=float(money)), most=8
+    )
     for answer in answers:
         if not answer.known:
             sys.stdout.write(f"{answer.key} {answer.problem}\n")

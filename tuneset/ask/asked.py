@@ -26,6 +26,7 @@ class Model(NamedTuple):
     context: int = 0  # tokens of prompt and answer together; 0 where it is not known
     limit: str = "max_tokens"  # what the server calls the limit; newer models of OpenAI: max_completion_tokens
     plain_http: bool = False  # the word that lets texts and key go unencrypted to another machine
+    batch_price: float = 0.5  # share of the prices that is charged for what goes as a batch
 
 
 class Request(NamedTuple):

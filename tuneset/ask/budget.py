@@ -50,7 +50,8 @@ def sound(model: Model, budget: Budget) -> None:
       try  give price_in and price_out for a million tokens, or a limit of tokens or requests alone
     """
     priced = model.price_in is not None and model.price_out is not None
-    given = [each for each in (*budget, model.price_in, model.price_out, model.price_cached) if each is not None]
+    prices = (model.price_in, model.price_out, model.price_cached, model.batch_price)
+    given = [each for each in (*budget, *prices) if each is not None]
     if not all(math.isfinite(each) and each >= 0 for each in given):
         raise RecipeError("a limit or a price is no number from 0 up", model.name, "write it as 2.5")
     if budget.money is not None and not priced:
@@ -61,6 +62,18 @@ def sound(model: Model, budget: Budget) -> None:
         )
     if budget == Budget() and not (priced and not model.price_in and not model.price_out):
         raise RecipeError("nothing limits what may be spent", model.name, "give a limit of money, tokens or requests")
+
+
+def in_batch(model: Model) -> Model:
+    """Return a model with the prices that hold in a batch.
+
+    >>> from tuneset.ask.asked import Model
+    >>> in_batch(Model("https://host/v1", "small", price_in=0.15)).price_in
+    0.075
+    """
+    share = model.batch_price
+    paid = [None if each is None else each * share for each in (model.price_in, model.price_out, model.price_cached)]
+    return model._replace(price_in=paid[0], price_out=paid[1], price_cached=paid[2])
 
 
 def bound(request: Request, body: bytes, model: Model, stretch: float = 1.0) -> Cost:

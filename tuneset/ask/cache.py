@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -21,13 +21,23 @@ if TYPE_CHECKING:
 NAME, LOCK = "asked.jsonl", "asked.lock"
 
 
+class Sent(NamedTuple):
+    """What is known of a batch, so that a killed run finds it again."""
+
+    model: str = ""  # with its server
+    rung: str = ""  # how the form was asked for
+    file: str = ""  # the server's id of what was sent; "" where no batch can have been made of it yet
+    id: str = ""  # the server's; "" where its answer was not heard
+
+
 @dataclass
 class Ledger:
     """Answers by key, and what they cost; each change is on the disk before it is here.
 
     A line `asks` is written before a request is sent, with the most that it can cost; `got`, `free` (it cost nothing)
     or `lost` (nobody knows) is written when it is over. One that was on its way when a run was killed has only the
-    first: it may have been paid, and counts in full.
+    first: it may have been paid, and counts in full. Those of a batch name it; what the server knows it by is in lines
+    `batch`, the first before the server is asked to begin, the last with its id.
     """
 
     replies: dict[str, Reply] = field(default_factory=dict)
@@ -36,12 +46,17 @@ class Ledger:
     open: dict[int, Cost] = field(default_factory=dict)  # on their way, by ticket
     last: int = 0  # ticket
     stretch: float = 1.0  # by how much the server counted more than was reserved
+    batches: dict[str, Sent] = field(default_factory=dict)  # by the name that we gave them
+    parts: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # a batch's tickets by key, as they stand in its file
     rungs: dict[str, str] = field(default_factory=dict)  # how a form is asked for, by model
     file: FileIO | None = None  # None: nothing is written, as in tests of its sums
 
-    def ask(self, key: str, most: Cost) -> int:
+    def ask(self, key: str, most: Cost, batch: str = "") -> int:
         """Reserve what a request can cost, before it is sent; return its ticket."""
-        return self._write({"kind": "asks", "ticket": self.last + 1, "key": key, **_costs(most)})
+        named = {"batch": batch} if batch else {}
+        return self._write({"kind": "asks", "ticket": self.last + 1, "key": key, **_costs(most), **named})
 
     def got(self, ticket: int, key: str, reply: Reply, cost: Cost) -> None:
         """Keep an answer, and what it cost."""
@@ -55,6 +70,15 @@ class Ledger:
     def lost(self, ticket: int, why: str) -> None:
         """Count what was reserved as spent: the answer did not come, and may have been paid."""
         self._write({"kind": "lost", "ticket": ticket, "why": why})
+
+    def batch(self, name: str, sent: Sent) -> None:
+        """Note what is known of a batch."""
+        self._write({"kind": "batch", "name": name, **sent._asdict()})
+
+    def pending(self) -> dict[str, Sent]:
+        """Return the batches that are not over, by name."""
+        waiting = [name for name, part in self.parts.items() if not self.open.keys().isdisjoint(part.values())]
+        return {name: self.batches.get(name, Sent()) for name in waiting}
 
     def step(self, model: str, rung: str, why: str) -> None:
         """Note how a model is asked for a form from here on."""
@@ -77,11 +101,16 @@ class Ledger:
         if kind == "rung":
             self.rungs[line["model"]] = line["rung"]
             return
+        if kind == "batch":
+            self.batches[line["name"]] = Sent(*(line[name] for name in Sent._fields))
+            return
         ticket = line["ticket"]
         if kind == "asks":
             most = Cost(line["money"], line["tokens"], 1)
             self.last = max(self.last, ticket)
             self.open[ticket], self.spent, self.unsure = most, self.spent.plus(most), self.unsure.plus(most)
+            if batch := line.get("batch"):
+                self.parts.setdefault(batch, {})[line["key"]] = ticket
             return
         most = self.open.pop(ticket)
         if kind == "lost":

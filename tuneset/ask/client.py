@@ -54,7 +54,7 @@ class Progress(NamedTuple):
     says: str = ""
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
     """A request on its way to an answer; `asks` is what is sent, which may be the question that mends."""
 
     whole: Request
@@ -116,23 +116,30 @@ def ask_many(  # noqa: PLR0913  what is asked, of whom, kept where, for how much
     Limits: all answers of a folder are in memory; a power cut may lose those of the last seconds; one call at a time in a
     folder.
     """
-    sound(model, budget)
-    asked.address(model)
-    asking = _Asking(model, budget, watch, asked.key(model), _Pace(most, min(FIRST, most)))
+    asking = prepared(model, budget, watch, most)
     asking.of = len(requests) if isinstance(requests, Sized) else None
     return _asked(requests, asking, folder, need(PACKAGE, EXTRA))
 
 
-def _asked(requests: Iterable[Request], asking: _Asking, folder: Path, package: Any) -> Iterator[Answer]:
+def prepared(model: Model, budget: Budget, watch: Callable[[Progress], None], most: int) -> Asking:
+    """Check what can be checked before a folder is opened, and return a run that has yet to begin."""
+    sound(model, budget)
+    asked.address(model)
+    return Asking(model, budget, watch, asked.key(model), _Pace(most, min(FIRST, most)))
+
+
+def _asked(requests: Iterable[Request], asking: Asking, folder: Path, package: Any) -> Iterator[Answer]:
     with opened(folder) as ledger:
-        asking.ledger, asking.connect = ledger, wire.line(package, asking.model, asking.secret)
+        asking.begin(ledger, package)
         if ledger.open:
             asking.say(f"{len(ledger.open):,} requests were on their way when a run was stopped: they count as paid")
+        if ledger.pending():
+            asking.say("a batch is on its way: it is fetched when requests are asked by batches again")
         yield from asking.run(iter(requests))
 
 
 @dataclass
-class _Asking:
+class Asking:
     """One run. Everything is decided in the caller's thread; others only send and wait."""
 
     model: Model
@@ -143,11 +150,11 @@ class _Asking:
     of: int | None = None
     ledger: Ledger = field(init=False)
     connect: Callable[[], AbstractContextManager[Callable[[bytes], wire.Heard]]] = field(init=False)
-    out: queue.SimpleQueue[tuple[_Job, bytes] | None] = field(default_factory=queue.SimpleQueue)
+    out: queue.SimpleQueue[tuple[Job, bytes] | None] = field(default_factory=queue.SimpleQueue)
     workers: int = 0  # threads, each with a connection
-    heard: deque[tuple[_Job, wire.Heard]] = field(default_factory=deque)
+    heard: deque[tuple[Job, wire.Heard]] = field(default_factory=deque)
     wake: threading.Event = field(default_factory=threading.Event)  # something was heard
-    later: list[tuple[float, int, _Job]] = field(default_factory=list)  # a heap, by when
+    later: list[tuple[float, int, Job]] = field(default_factory=list)  # a heap, by when
     twins: dict[str, list[Request]] = field(default_factory=dict)  # on their way, by key
     formed: Counter[tuple[str, bool]] = field(default_factory=Counter)  # answers by rung, and whether they kept to it
     count: Iterator[int] = field(default_factory=itertools.count)
@@ -157,10 +164,16 @@ class _Asking:
     problems: int = 0
     known: int = 0
     useless: int = 0  # in a row
-    stuck: _Job | None = None  # until the budget has room for it
+    stuck: Job | None = None  # until the budget has room for it
     stop: RunError | None = None
     answered: bool = False
     start: float = field(default_factory=time.monotonic)
+    fresh: set[str] = field(default_factory=set)  # keys whose answers came in this run, but not over a line of its own
+    refused: dict[str, str] = field(default_factory=dict)  # what need not be asked again, by key, and why
+
+    def begin(self, ledger: Ledger, package: Any) -> None:
+        """Take the folder's ledger, and what opens a connection."""
+        self.ledger, self.connect = ledger, wire.line(package, self.model, self.secret)
 
     def run(self, coming: Iterator[Request]) -> Iterator[Answer]:
         """Send as much as may be sent, hear what comes, and give it on, until there is nothing left."""
@@ -194,23 +207,31 @@ class _Asking:
                 yield from self._give([Answer(job.key, job.whole, problem="budget", says="the budget is used up")])
         return True
 
-    def _new(self, request: Request) -> Generator[Answer, None, _Job | None]:
+    def _new(self, request: Request) -> Generator[Answer, None, Job | None]:
         """Look a request up; return what has to be asked, if anything."""
         key = key_of(request, self.model)
         if key in self.twins:
             self.twins[key].append(request)
             return None
-        found: Answer | _Job = _Job(request, key, request, key)
-        while isinstance(found, _Job) and (reply := self.ledger.replies.get(found.asks_key)):
-            found = self._made(found, reply)
+        found = self.looked_up(request, key)
         self.twins[key] = []
-        if isinstance(found, _Job):
+        if isinstance(found, Job):
             return found
-        self.known += 1
-        yield from self._give([found._replace(known=True)])
+        known = key not in self.fresh
+        self.known += known
+        yield from self._give([found._replace(known=known)])
         return None
 
-    def _sent(self, job: _Job) -> bool:
+    def looked_up(self, request: Request, key: str) -> Answer | Job:
+        """Return what is known to have come of a request, or what has to be asked."""
+        found: Answer | Job = Job(request, key, request, key)
+        while isinstance(found, Job) and (reply := self.ledger.replies.get(found.asks_key)):
+            found = self._made(found, reply)
+        if isinstance(found, Job) and found.asks_key in self.refused:
+            return Answer(key, request, problem="rejected", says=self.refused[found.asks_key])
+        return found
+
+    def _sent(self, job: Job) -> bool:
         """Reserve what a request can cost, and send it; False where the budget has no room."""
         rung = self.rung if job.asks.schema is not None else ""
         body = structured.body(job.asks, self.model, rung)
@@ -271,7 +292,7 @@ class _Asking:
                 self.say("")
                 yield answer._replace(request=request)
 
-    def _settled(self, job: _Job, heard: wire.Heard) -> list[Answer]:
+    def _settled(self, job: Job, heard: wire.Heard) -> list[Answer]:
         """Write down how a request ended, and decide what comes next; return its answer if that is all."""
         if job.ticket not in self.ledger.open:  # Ctrl-C came when it was written, and before it was known to be
             return []
@@ -286,39 +307,39 @@ class _Asking:
             self.ledger.lost(job.ticket, why)
         return self._failed(job, heard, why)
 
-    def _answered(self, job: _Job, reply: Reply) -> list[Answer]:
+    def _answered(self, job: Job, reply: Reply) -> list[Answer]:
         paid = cost(reply.usage, self.model) if reply.usage else self.ledger.open[job.ticket]
         reply = reply._replace(cost=money(paid), seconds=round(time.monotonic() - job.at, 3), rung=job.rung)
         self.ledger.got(job.ticket, job.asks_key, reply, paid)
         self.pace.well()
         self.answered, self.useless = True, 0
         made = self._made(job, reply)
-        if job.rung and job.rung == self.rung:
-            self._tally(structured.read(reply, job.asks).problem, job.rung)
-        if isinstance(made, _Job):
+        self.tally(structured.read(reply, job.asks).problem, job.rung)
+        if isinstance(made, Job):
             self._later(made, 0.0)
             return []
         return [made]
 
-    def _made(self, job: _Job, reply: Reply) -> Answer | _Job:
+    def _made(self, job: Job, reply: Reply) -> Answer | Job:
         """Say what a reply comes to: an answer, or the question that mends it."""
         found = structured.read(reply, job.asks)
         if found.problem in MENDED and not job.first:
             mends = structured.again(job.asks, reply, found.says)
-            return _Job(job.whole, job.key, mends, key_of(mends, self.model), first=reply)
+            return Job(job.whole, job.key, mends, key_of(mends, self.model), first=reply)
         if job.first:
             reply = reply._replace(cost=reply.cost + job.first.cost, seconds=reply.seconds + job.first.seconds)
         return Answer(job.key, job.whole, *found, reply, repaired=bool(job.first and not found.problem))
 
-    def _tally(self, problem: str, rung: str) -> None:
+    def tally(self, problem: str, rung: str) -> None:
         """Count whether answers keep to the form, and step down where the server does not care."""
-        if not problem or problem in MENDED:
+        if rung and rung == self.rung and (not problem or problem in MENDED):
             self.formed[rung, not problem] += 1
             good, bad = self.formed[rung, True], self.formed[rung, False]
             if structured.ignored(good, bad):
-                self._step(rung, f"{bad:,} of {good + bad:,} answers did not keep to it")
+                self.step(rung, f"{bad:,} of {good + bad:,} answers did not keep to it")
 
-    def _step(self, rung: str, why: str) -> None:
+    def step(self, rung: str, why: str) -> None:
+        """Ask for the form in the next way from here on; the last stays."""
         lower = structured.below(rung)
         if lower != rung:
             self.ledger.step(asked.called(self.model), lower, why)
@@ -329,7 +350,7 @@ class _Asking:
         """How a form is asked for now."""
         return self.ledger.rungs.get(asked.called(self.model), structured.RUNGS[0])
 
-    def _failed(self, job: _Job, heard: wire.Heard, why: str) -> list[Answer]:
+    def _failed(self, job: Job, heard: wire.Heard, why: str) -> list[Answer]:
         if heard.status == 429:
             self.pace.busy(job.at)
             job = job._replace(busy=job.busy or time.monotonic())
@@ -337,7 +358,7 @@ class _Asking:
             job = job._replace(tries=job.tries + 1, busy=0.0)
         if job.rung and structured.not_taken(heard.status, why):
             if job.rung == self.rung:
-                self._step(job.rung, why)
+                self.step(job.rung, why)
             if job.rung != self.rung:
                 self._later(job._replace(tries=job.tries - 1), 0.0)
                 return []
@@ -350,7 +371,7 @@ class _Asking:
             self.stop = self.stop or wire.refused(self.model, heard.status, why)
         return [Answer(job.key, job.whole, problem="not-answered" if helps else "rejected", says=why)]
 
-    def _again(self, job: _Job, heard: wire.Heard, why: str) -> None:
+    def _again(self, job: Job, heard: wire.Heard, why: str) -> None:
         named = wire.pause(heard)
         jitter = random.uniform(0.0, min(PAUSE * 2**job.waits, PATIENCE))  # noqa: S311  no secret hangs on it
         wait = named.same if named else jitter
@@ -364,7 +385,7 @@ class _Asking:
         early = not self.answered and (heard.status in wire.WRONG or 300 <= heard.status < 400)
         return early or wire.QUOTA in why or self.useless >= IN_A_ROW
 
-    def _later(self, job: _Job, wait: float) -> None:
+    def _later(self, job: Job, wait: float) -> None:
         heapq.heappush(self.later, (time.monotonic() + wait, next(self.count), job))
 
     def _end(self) -> None:

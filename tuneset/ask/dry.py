@@ -8,7 +8,7 @@ import orjson
 
 from tuneset.ask import asked, structured
 from tuneset.ask.asked import key_of
-from tuneset.ask.budget import NANO, Cost, charged, fits, sound
+from tuneset.ask.budget import NANO, Cost, charged, fits, in_batch, sound
 from tuneset.ask.cache import known, money
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ class Estimate(NamedTuple):
     prompts: tuple[str, ...]  # three whole requests as they would be sent: the first, one of the middle, the last
 
 
-def dry_run(requests: Iterable[Request], model: Model, folder: Path, budget: Budget) -> Estimate:
-    """Count what `ask_many` would do, without sending anything and without a key.
+def dry_run(
+    requests: Iterable[Request], model: Model, folder: Path, budget: Budget, *, batch: bool = False
+) -> Estimate:
+    """Count what `ask_many` would do, or `batched` where `batch` says so, without sending anything and without a key.
 
     Errors: those of `ask_many` before anything is sent, but for the key.
     """
@@ -47,7 +49,7 @@ def dry_run(requests: Iterable[Request], model: Model, folder: Path, budget: Bud
     rung = ledger.rungs.get(asked.called(model), structured.RUNGS[0])
     prompt = sum(_tokens(structured.body(each, model, rung)) for each in new)
     completion = sum(each.max_tokens for each in new)
-    most = Cost(charged(prompt, completion, model), prompt + completion, len(new))
+    most = Cost(charged(prompt, completion, in_batch(model) if batch else model), prompt + completion, len(new))
     priced = model.price_in is not None and model.price_out is not None
     places = sorted({0, len(new) // 2, len(new) - 1} if new else ())
     return Estimate(

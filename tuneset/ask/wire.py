@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 
@@ -15,7 +15,7 @@ from tuneset.errors import RunError
 from tuneset.publish.http import TO_CONNECT, asked_for, hidden, hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tuneset.ask.asked import Model
@@ -38,36 +38,65 @@ class Heard(NamedTuple):
     sent: bool = True  # whether the server may have seen the request
 
 
-def line(package: Any, model: Model, secret: str) -> Callable[[], AbstractContextManager[Callable[[bytes], Heard]]]:
+Post = Callable[[bytes], Heard]
+
+
+def line(package: Any, model: Model, secret: str) -> Callable[[], AbstractContextManager[Post]]:
     """Return what opens a connection to a server; no redirection is followed, for the key would go along.
 
     Each connection is a client of its own: httpx looks at all connections of a client for each request, which at 50 of
     them takes twice the processor's time.
     """
-    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "tuneset"}
-    if secret:
-        headers["Authorization"] = f"Bearer {secret}"
-    proxied, url = asked.proxied(model), f"{asked.address(model)}/chat/completions"
-    verify = package.create_ssl_context(trust_env=proxied)  # once: reading the authorities takes 60 ms
-    timeout = package.Timeout(SECONDS, connect=TO_CONNECT)
+    url, about = f"{asked.address(model)}/chat/completions", _about(package, model, secret)
+    about["headers"]["Content-Type"] = "application/json"
 
     @contextmanager
-    def connected() -> Iterator[Callable[[bytes], Heard]]:
-        with package.Client(trust_env=proxied, verify=verify, timeout=timeout, headers=headers) as client:
-            yield partial(_posted, package, client, url)
+    def connected() -> Iterator[Post]:
+        with package.Client(**about) as client:
+            yield lambda body: _heard(package, client, "POST", url, BYTES, content=body)
 
     return connected
 
 
-def _posted(package: Any, client: Any, url: str, body: bytes) -> Heard:
+class Talk(Protocol):
+    """Ask one of a server's paths, once; `body` as httpx takes it, and at most so many bytes of an answer."""
+
+    def __call__(self, method: str, path: str, most: int = BYTES, **body: Any) -> Heard:
+        """Send, and return what came back."""
+
+
+@contextmanager
+def talking(package: Any, model: Model, secret: str) -> Iterator[Talk]:
+    """Open one connection to all that a server has under its address."""
+    address = asked.address(model)
+    with package.Client(**_about(package, model, secret)) as client:
+
+        def talk(method: str, path: str, most: int = BYTES, **body: Any) -> Heard:
+            return _heard(package, client, method, f"{address}{path}", most, **body)
+
+        yield talk
+
+
+def _about(package: Any, model: Model, secret: str) -> dict[str, Any]:
+    """Return what a client is opened with."""
+    headers = {"Accept": "application/json", "User-Agent": "tuneset"}
+    if secret:
+        headers["Authorization"] = f"Bearer {secret}"
+    proxied = asked.proxied(model)
+    verify = package.create_ssl_context(trust_env=proxied)  # once: reading the authorities takes 60 ms
+    timeout = package.Timeout(SECONDS, connect=TO_CONNECT)
+    return {"trust_env": proxied, "verify": verify, "timeout": timeout, "headers": headers}
+
+
+def _heard(package: Any, client: Any, method: str, url: str, most: int, **body: Any) -> Heard:
     until = time.monotonic() + SECONDS
     try:
-        with client.stream("POST", url, content=body) as answer:
+        with client.stream(method, url, **body) as answer:
             read = bytearray()
             for part in answer.iter_bytes():
                 read += part
-                if len(read) > BYTES:
-                    return Heard(error=f"an answer of more than {BYTES >> 20} MB")
+                if len(read) > most:
+                    return Heard(error=f"an answer of more than {most >> 20} MB")
                 if time.monotonic() > until:
                     return Heard(error=f"not done after {SECONDS:.0f} s")
             return Heard(answer.status_code, answer.headers, bytes(read), "")
