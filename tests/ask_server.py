@@ -22,7 +22,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 # Faults that come before a model has run, and cost nothing; the others are charged for.
-FREE = {"429", "429-seconds", "429-date", "429-ms", "500", "503", "reset", "refuse"}
+FREE = {"429", "429-seconds", "429-date", "429-ms", "500", "503", "503-seconds", "409", "reset", "refuse"}
 
 
 def told(request):
@@ -44,8 +44,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads, request_queue_size = True, 256
 
-    def __init__(self, seed=0, **about):
-        super().__init__(("127.0.0.1", 0), Speaking)
+    def __init__(self, seed=0, port=0, **about):
+        super().__init__(("127.0.0.1", port), Speaking)
         self.random, self.lock = random.Random(seed), threading.Lock()
         self.requests, self.paid, self.prompt, self.completion = [], Counter(), 0, 0
         self.faults, self.script, self.faulted, self.answer, self.key = {}, [], Counter(), told, KEY
@@ -113,10 +113,12 @@ def completed(server, request, fault="", share=1):
     """Run the model; what comes is charged for."""
     form = request.get("response_format", {}).get("type", "")
     words = json.dumps(request["messages"])
-    if form in server.knows or (form != "json_schema" and "JSON Schema" in words):
+    if fault == "prose":
+        text = prose(server.answer(request))
+    elif form in server.knows or (form != "json_schema" and "JSON Schema" in words):
         text = json.dumps(server.answer(request))
     else:
-        text = f"Certainly! {server.answer(request)['text']}"
+        text = prose(server.answer(request))
     if fault == "broken":
         text = text[:-3]
     if fault == "wrong":
@@ -131,6 +133,12 @@ def completed(server, request, fault="", share=1):
         "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
     }
     return body | ({"usage": usage} if server.usage else {})
+
+
+def prose(value):
+    """Say an answer in words, as a server does that disregards the form."""
+    rows = value.get("rows", [value])
+    return "\n".join(f"Certainly! {each.get('text', each)}" for each in rows)
 
 
 class Speaking(BaseHTTPRequestHandler):
@@ -182,8 +190,8 @@ class Speaking(BaseHTTPRequestHandler):
             self.reset()
         elif fault.startswith("429"):
             self.say(429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, named(fault))
-        elif fault in ("500", "503"):
-            self.say(int(fault), {"error": {"message": "The server stumbled"}})
+        elif fault in ("408", "409", "500", "503", "503-seconds"):
+            self.say(int(fault[:3]), {"error": {"message": "The server stumbled"}}, named(fault))
         elif request.get("response_format", {}).get("type") in self.server.refuses:
             self.say(400, {"error": {"message": "'response_format' of this type is not supported"}})
         else:
@@ -231,6 +239,7 @@ def named(fault):
     """Name a pause as the kind of 429 does."""
     return {
         "429-seconds": {"Retry-After": "1"},
+        "503-seconds": {"Retry-After": "1"},
         "429-date": {"Retry-After": formatdate(time.time() + 1, usegmt=True)},
         "429-ms": {"retry-after-ms": "50", "Retry-After": "1"},
     }.get(fault, {})

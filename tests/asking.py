@@ -1,4 +1,4 @@
-"""A program that asks, to be killed: SERVER FOLDER REQUESTS MONEY [batch]."""
+"""A program that asks, to be killed: SERVER FOLDER REQUESTS MONEY [batch] [replay]."""
 
 import signal
 import sys
@@ -20,11 +20,14 @@ def model(url, **about):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell has started this behind itself
-    url, folder, count, money, *batch = sys.argv[1:]
+    url, folder, count, money, *ways = sys.argv[1:]
     service.POLL = 0.02
-    answers = (batched if batch else ask_many)(
-        questions(int(count)), model(url), Path(folder), Budget(money=float(money)), most=8
-    )
+    way, requests = batched if "batch" in ways else ask_many, questions(int(count))
+    if "replay" in ways:
+        from replay import wanted
+
+        requests = wanted(int(count))
+    answers = way(requests, model(url), Path(folder), Budget(money=float(money)), most=8)
     for answer in answers:
         if not answer.known:
             sys.stdout.write(f"{answer.key} {answer.problem}\n")
