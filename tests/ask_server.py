@@ -157,7 +157,11 @@ class Speaking(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         server = self.server
         request = SimpleNamespace(
-            path=self.path, method=method, headers={name.lower(): each for name, each in self.headers.items()}, raw=raw
+            at=time.monotonic(),
+            path=self.path,
+            method=method,
+            headers={name.lower(): each for name, each in self.headers.items()},
+            raw=raw,
         )
         with server.lock:
             server.requests.append(request)

@@ -16,8 +16,9 @@ from asking import model, questions
 
 from tuneset.ask import Budget, Request, ask_many, batch, batched, client, dry_run, service
 from tuneset.ask.asked import key_of
-from tuneset.ask.budget import NANO, Cost
+from tuneset.ask.budget import NANO, Cost, bound, in_batch
 from tuneset.ask.cache import known
+from tuneset.ask.structured import body
 from tuneset.errors import RunError
 
 PLENTY = Budget(money=100)
@@ -75,6 +76,9 @@ def test_each_request_gets_its_answer_at_half_the_price_and_a_second_call_asks_n
     at_full = serve()
     list(ask_many(questions(130), model(at_full.url), tmp_path / "full", PLENTY))
     assert server.cost(1, 2) == pytest.approx(at_full.cost(1, 2) / 2)
+    reserved = [each["money"] for each in map(json.loads, (tmp_path / "asked.jsonl").open()) if each["kind"] == "asks"]
+    cheap = in_batch(model(server.url))
+    assert reserved == [bound(each, body(each, cheap, "json_schema"), cheap).money for each in questions(130)]
     assert sum(each.reply.cost for each in answers) == pytest.approx(server.cost(1, 2), abs=1e-6)
     assert known(tmp_path).spent.money == pytest.approx(server.cost(1, 2) * NANO, abs=130)
     before = len(server.requests)

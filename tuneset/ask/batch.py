@@ -99,7 +99,6 @@ class _Batches:
     def run(self) -> None:
         """Fetch what is on its way, then send what is missing, until too little is for a batch."""
         asks = self._missing()
-        self.asking.fresh |= {key for key, each in self.wanted.items() if self._job(each, key)}
         resumed = self._resumed()
         if not resumed and not (asks and self._spoken()):
             return
@@ -107,13 +106,11 @@ class _Batches:
         while len(asks := self._missing()) >= least and self._round(asks):
             least = FEW
 
-    def _job(self, request: Request, key: str) -> Job | None:
-        found = self.asking.looked_up(request, key)
-        return found if isinstance(found, Job) else None
-
     def _missing(self) -> dict[str, Request]:
         """Return what has to be asked; for an answer that broke the form, the question that mends it."""
-        jobs = [job for key, request in self.wanted.items() if (job := self._job(request, key))]
+        looked_up = (self.asking.looked_up(request, key) for key, request in self.wanted.items())
+        jobs = [each for each in looked_up if isinstance(each, Job)]
+        self.asking.fresh |= {job.key for job in jobs}
         found = {job.asks_key: job.asks for job in jobs if self.left_out[job.asks_key] < TIMES}
         self.asks |= found
         return found

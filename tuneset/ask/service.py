@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 POLL, SELDOM = 5.0, 60.0  # seconds between two looks at a batch; they grow by half each time
 LOOKS = 3  # at the server's list for a batch whose id was not heard, before it is held not to be there
+PAGES = 100  # of a hundred batches each, newest first
 RESULTS = 1 << 30  # bytes of a file of answers
 COMPLETED = "completed"
 OVER = frozenset({COMPLETED, "failed", "expired", "cancelled"})
@@ -90,15 +91,14 @@ class Service(NamedTuple):
         return "" if self.secret and self.secret in found else found
 
     def _listed(self) -> Iterator[Json]:
-        after, seen = "", {""}
-        while True:
+        after = ""
+        for _ in range(PAGES):
             page = _object(self._told("GET", f"/batches?limit=100{after and f'&after={after}'}"))
             batches = [as_object(each) for each in as_list(page.get("data"))]
             yield from batches
             after = plain(batches[-1].get("id")) if batches else ""
-            if not page.get("has_more") or after in seen:
+            if not page.get("has_more") or not after:
                 return
-            seen.add(after)
 
     def wait(self, sent: Sent) -> Json:
         """Look at a batch until it is over, ever more seldom; one that the server does not know any more is empty."""
