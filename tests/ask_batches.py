@@ -24,7 +24,7 @@ def answered(server, method, path, raw, kind):  # noqa: PLR0911  a table of path
         case ["POST", "batches"]:
             return begun(server, json.loads(raw))
         case ["GET", "batches", name] if name in server.batches:
-            return 200, shown(server.batches[name])
+            return 200, shown(server, server.batches[name])
         case ["GET", "batches"]:
             return listed(server, query)
     return 404, {"error": {"message": f"no route {path}"}}
@@ -61,16 +61,16 @@ def begun(server, asked):
     timer = threading.Timer(server.batch_seconds, run, [server, batch])
     timer.daemon = True
     timer.start()
-    return 200, shown(batch)
+    return 200, shown(server, batch)
 
 
-def shown(batch):
-    return {name: each for name, each in batch.items() if name != "plan"}
+def shown(server, batch):
+    return {name: each for name, each in batch.items() if name not in {"plan", *server.hides}}
 
 
 def listed(server, query):
     """Newest first, two a page, so that pages are turned."""
-    every = [shown(each) for each in reversed(server.batches.values())]
+    every = [shown(server, each) for each in reversed(server.batches.values())]
     after = query.get("after", [""])[0]
     start = next((place + 1 for place, each in enumerate(every) if each["id"] == after), 0)
     page = every[start : start + 2]
@@ -107,7 +107,8 @@ def run(server, batch):
 def wrong(server, asked):
     """Validate a file, as OpenAI does before it begins a batch."""
     keys = [each["custom_id"] for each in asked]
-    if len(asked) > server.queue:
+    waiting = [each for each in server.batches.values() if each["status"] in {"validating", "in_progress"}]
+    if sum(server.files[each["input_file_id"]].count(b"\n") for each in waiting) > server.queue:
         return [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached", "line": None}]
     if len({*keys}) < len(keys):
         return [{"code": "duplicate_custom_id", "message": "twice", "line": None}]

@@ -39,7 +39,7 @@ class Server(ThreadingHTTPServer):
 
     `plans`: how each batch ends, in turn (`status`, `done`: share of its lines, `errors` of its validation);
     `batch_faults`: share of lines by fault; `stumbles`: faults of other paths, as {"POST /batches": ["500"]}; `largest`:
-    lines of a file that is taken; `queue`: lines of a batch that is begun.
+    lines of a file that is taken; `queue`: lines of all batches that are on their way.
     """
 
     daemon_threads, request_queue_size = True, 256
@@ -53,7 +53,7 @@ class Server(ThreadingHTTPServer):
         self.rate, self.burst, self.names, self.full, self.since = 0, 0, "ms", 0.0, time.monotonic()
         self.files, self.batches, self.flying, self.most = {}, {}, 0, 0
         self.plans, self.stumbles, self.takes_batches, self.batch_seconds = [], {}, True, 0.0
-        self.largest, self.queue, self.batch_faults, self.tokens = 10**9, 10**9, {}, 0
+        self.largest, self.queue, self.batch_faults, self.tokens, self.hides = 10**9, 10**9, {}, 0, set()
         self.model = completed
         vars(self).update(about)
         self.full = self.burst

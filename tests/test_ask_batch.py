@@ -76,7 +76,11 @@ def test_each_request_gets_its_answer_at_half_the_price_and_a_second_call_asks_n
     at_full = serve()
     list(ask_many(questions(130), model(at_full.url), tmp_path / "full", PLENTY))
     assert server.cost(1, 2) == pytest.approx(at_full.cost(1, 2) / 2)
-    reserved = [each["money"] for each in map(json.loads, (tmp_path / "asked.jsonl").open()) if each["kind"] == "asks"]
+    reserved = [
+        each["money"]
+        for each in map(json.loads, (tmp_path / "asked.jsonl").read_bytes().splitlines())
+        if each["kind"] == "asks"
+    ]
     cheap = in_batch(model(server.url))
     assert reserved == [bound(each, body(each, cheap, "json_schema"), cheap).money for each in questions(130)]
     assert sum(each.reply.cost for each in answers) == pytest.approx(server.cost(1, 2), abs=1e-6)
@@ -129,7 +133,7 @@ def test_files_are_cut_where_they_would_be_too_large(serve, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("limit", [{"largest": 30}, {"queue": 30}])
 def test_where_the_server_takes_less_it_is_given_less_and_one_after_the_other(serve, tmp_path, limit):
-    server, told = serve(**limit), []
+    server, told = serve(batch_seconds=0.2, **limit), []
     assert problems(ask(server, questions(300), tmp_path, watch=told.append)) == {"": 300}
     taken = [size for size in sizes(server) if size <= 30]
     assert sum(taken) >= 300 - batch.FEW
@@ -376,6 +380,20 @@ def test_a_run_that_ends_at_any_request_goes_on_with_the_batch_that_was_begun(se
     assert problems(ask(server, questions(120), tmp_path, watch=told.append)) == {"": 120}
     assert (len(server.batches), server.paid.total()) == (1, 120)
     assert known(tmp_path).unsure == Cost()
+
+
+@pytest.mark.parametrize("hides", ["input_file_id", "metadata"])
+def test_a_batch_whose_id_was_not_heard_is_found_among_newer_ones(serve, tmp_path, monkeypatch, hides):
+    server = serve(stumbles={"POST /batches": ["made"]}, hides={hides})
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "TRIES", 1)
+        patch.setattr(service.Service, "find", lambda *_: "")
+        with pytest.raises(RunError):
+            ask(server, questions(120), tmp_path / "first")
+    for each in range(5):
+        ask(server, questions(120 + each)[119:], tmp_path / f"{each}")
+    assert problems(ask(server, questions(120), tmp_path / "first")) == {"": 120}
+    assert (sizes(server), asked_alone(server)) == ([120, 1, 2, 3, 4, 5], 0)
 
 
 def test_a_batch_is_fetched_where_something_else_is_wanted_now(serve, tmp_path):

@@ -196,6 +196,6 @@ def killed(server, folder, way, seconds, after):
 def test_a_server_that_takes_a_hundred_a_second_is_given_nine_tenths_of_it(replay, tmp_path):
     server = replay(rate=100, burst=10, seconds=0.05)
     start = time.monotonic()
-    answers = list(ask_many(wanted(400), model(server.url), tmp_path, CAP))
-    assert 400 / (time.monotonic() - start) >= 90
-    assert len(rows(answers)) == 2000
+    answers = list(ask_many(wanted(600), model(server.url), tmp_path, CAP))
+    assert 600 / (time.monotonic() - start) >= 90
+    assert len(rows(answers)) == 3000
