@@ -33,6 +33,7 @@ STAGE_OF = {
     "peek": "get",
     "init": "get",
     "prepare": "the whole way",
+    "generate": "the whole way",
     "rethreshold": "look and decide",
     "findings": "look and decide",
     "typos": "look and decide",
@@ -475,6 +476,59 @@ def show(run: str, as_json: bool, **options: Any) -> None:
     from tuneset.targets import said
 
     said.shown(Dataset.open(run).show(**options), as_json=as_json)
+
+
+def asked(command: Any) -> Any:
+    """Add the options that say which model writes, which one judges, and what may be spent."""
+    for name, words, kind in (
+        ("--most-requests", "Send no more than N requests in all.", int),
+        ("--most-tokens", "Spend no more than N tokens in all.", int),
+        ("--most-cost", "Spend no more than this in all, in the currency of the prices.", float),
+        ("--judge-price-out", "Price of a million tokens that the judge writes.", float),
+        ("--judge-price-in", "Price of a million tokens that the judge reads.", float),
+        ("--judge-key-env", "The variable with the judge's key (the writer's).", str),
+        ("--judge-url", "The judge's server (the writer's).", str),
+        ("--judge-model", "Another model, which labels the rows anew; else a classifier does.", str),
+        ("--price-out", "Price of a million tokens that the model writes.", float),
+        ("--price-in", "Price of a million tokens that the model reads.", float),
+        ("--key-env", "The variable that holds the key (OPENAI_API_KEY).", str),
+        ("--url", "An OpenAI-compatible server (https://api.openai.com/v1).", str),
+        ("--model", "The model that writes, as its server calls it.", str),
+    ):
+        command = click.option(name, type=kind, help=words)(command)
+    return command
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--per-label", type=int, metavar="N", help="Fill each label up to N train examples.")
+@click.option("--rows", type=int, metavar="N", help="Write N rows, over the labels by their shares.")
+@click.option("--gaps", is_flag=True, help="Fill what judging found to be thin.")
+@asked
+@click.option(
+    "--strategy", "strategies", multiple=True, metavar="NAME", help="attributes, paraphrase, boundary, document."
+)
+@click.option("--document", "documents", multiple=True, metavar="FILE", help="What document writes from.")
+@click.option("--prompts", type=click.Path(), metavar="FOLDER", help="Prompts of your own, taken before ours.")
+@click.option("--name", default="synthetic", show_default=True, help="Of the source that the rows are.")
+@click.option("--dry-run", is_flag=True, help="Show three whole requests and what it may cost; send nothing.")
+@as_json
+def generate(run: str, as_json: bool, dry_run: bool, **options: Any) -> None:
+    """Have a model write rows that RUN lacks, check them, and prepare it again.
+
+    Seeds are train rows only. What was answered is kept and never paid twice.
+    """
+    from tuneset import Dataset, terminal
+    from tuneset.generate import said
+
+    dataset = Dataset.open(run)
+    if dry_run:
+        said.would(dataset.would_generate(**options), as_json=as_json)
+        return
+    with terminal.progress(quiet=as_json) as watch:
+        dataset.generate(watch=watch, **options)
+    if not terminal.closing(dataset, dataset.summary, as_json=as_json):
+        sys.exit(1)
 
 
 @main.command()

@@ -19,6 +19,7 @@ from tuneset.folder import Folder, whole, write
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tuneset.generate.made import Would
     from tuneset.judge.judging import Seen
     from tuneset.publish import Event as Sent
     from tuneset.publish import Plan
@@ -180,6 +181,29 @@ class Dataset:
         from tuneset.run import prepare  # noqa: PLC0415  it imports this module
 
         return prepare(self.path, threshold=threshold, watch=watch)
+
+    def generate(
+        self, *, name: str = "synthetic", watch: Callable[[Event], None] = lambda _: None, **options: Any
+    ) -> Dataset:
+        """Have a model write the rows that the run lacks, check them, and prepare the run again with them.
+
+        `options`: those of the command, as `per_label=50, model="small", most_cost=5.0`; `[sources.generate]` of a recipe
+        lists them all. `name`: of the source that the rows are. Seeds are real rows of the train side only, and what is
+        written stays on it. What was answered is kept in the run folder and never paid again; called once more, it asks
+        for what is missing by then.
+
+        Raises RunError where the run is not prepared, the key is missing or the server refuses; RecipeError for options
+        that there are not, and for a budget that sets no limit.
+        """
+        from tuneset.run import generate  # noqa: PLC0415  it imports this module
+
+        return generate(self, name=name, watch=watch, **options)
+
+    def would_generate(self, *, name: str = "synthetic", **options: Any) -> Would:
+        """Say what `generate` would ask, with three whole requests and the most that it can cost; nothing is sent."""
+        from tuneset.run import would_generate  # noqa: PLC0415  it imports this module
+
+        return would_generate(self, name=name, **options)
 
     def fates(self) -> pl.DataFrame:
         """Say for each example that came in whether it was kept, dropped or merged: `id`, `fate`, `rule`, `says`, `twin`."""

@@ -202,6 +202,7 @@ def file_hash(path: Path) -> str:
 def write_manifest(folder: Folder, about: dict[str, Any]) -> None:
     """List every file of the run with its hash; written last, so its presence means that the run is complete."""
     unlisted = {folder.manifest, *(folder.inside / name for name in ("timings.json", "lock", "published.jsonl"))}
+    unlisted |= {path for name in ("asked.jsonl", "asked.lock") for path in folder.inside.glob(f"generated/*/{name}")}
     files = sorted(path for path in folder.path.rglob("*") if path.is_file() and path not in unlisted)
     listed = {
         path.relative_to(folder.path).as_posix(): {"bytes": path.stat().st_size, "sha256": file_hash(path)}

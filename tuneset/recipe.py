@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tuneset import step
 from tuneset.errors import RecipeError, unknown, way_out
+from tuneset.generate.wanted import Asked, Wanted
 from tuneset.targets import TARGETS, masks, rules
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ RULES_WITHOUT_STEP = {
     `rows` of a source is the most that is taken, `share` the largest part of the mix that it may be, both counted after
     duplicates are gone. Drawn by a hash of the seed and the row's id, label by label, so that its labels keep their shares.
     """,
+    "not-written": """Keep out rows that a model was asked for and did not write.
+
+    Its answer was cut off, refused, no JSON, or did not come; the budget was used up; or what came was empty or the same as
+    another row. The finding says which. What was paid for is kept; `tuneset generate RUN` asks for what is missing.
+    """,
     "bridges-splits": """Keep out new rows that would tie train and validation together.
 
     A later run keeps every earlier side. A new row that is nearly the same as rows on both sides would make the validation
@@ -93,12 +99,13 @@ class Task(Part):
 class Source(Part):
     """Where examples come from."""
 
-    kind: Literal["files", "table", "web"] = "files"
+    kind: Literal["files", "table", "web", "synthetic"] = "files"
     name: str = "files"
     paths: list[str] = []  # files, folders, globs, and addresses: hf:, kaggle:, https:, s3:, gs:, abfs:, sql:
     query: str = ""  # what a database is asked
     contact: str = ""  # of web: where a site's owner can write to you
     crawl: dict[str, Any] = {}  # of web: its limits, as depth = 2
+    generate: Wanted | None = None  # of synthetic: who writes how many rows, for how much
     splits: list[str] = []  # which splits of a dataset are read (none named: all)
     text: str | None = None
     labels: list[str] = []
@@ -127,6 +134,7 @@ class Split(Part):
     tie: list[str] = ["*"]  # kinds of lineage that keep rows together, as "thread" or a --group column; "*" is all
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
+    validation_may_hold_synthetic_rows: bool = False  # then the score says less about real ones
     previous: str | None = None
 
     @model_validator(mode="after")
@@ -191,6 +199,9 @@ class Recipe(Part):
             if "name" not in each.model_fields_set and each.paths:
                 first = each.paths[0]  # what stands behind the question mark of an address may be a secret
                 each.name = Path(first.partition("?")[0] if "://" in first else first).stem
+        self.sources.sort(key=lambda each: each.kind == "synthetic")  # of twins the first is kept: a real one
+        if self.sources and self.sources[0].kind == "synthetic":
+            raise ValueError("synthetic rows are written from real ones: name a source of those, too")
         names = [each.name for each in self.sources]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two sources are named {min(twice)!r}: give each a name of its own")
@@ -326,6 +337,9 @@ def _refuse_idle(source: Source, where: str) -> None:
     for key in ("contact", "crawl"):
         if getattr(source, key) and source.kind != "web":
             raise RecipeError(f"{key} is for pages of the web only", where, f'remove {key}, or write kind = "web"')
+    if (source.generate is None) == (source.kind == "synthetic"):
+        hint = 'a synthetic source has kind = "synthetic" and a table [sources.generate], and no paths'
+        raise RecipeError("this is half of a synthetic source", where, hint)
 
 
 def _refuse_strangers(built: step.Step, sources: list[Source], where: str) -> None:
@@ -452,6 +466,9 @@ def _explained(error: ValidationError, where: str) -> RecipeError:
 
 
 def _keys(path: Iterable[int | str]) -> list[str]:
-    parts: dict[str, type[Part]] = {"sources": Source, "task": Task, "split": Split, "format": Format}
+    parts: dict[str, type[BaseModel]] = {"sources": Source, "task": Task, "split": Split, "format": Format}
+    parts |= {"generate": Wanted, "writer": Asked}
     named = [name for name in path if isinstance(name, str)]
+    if named[-2:] == ["generate", "judge"]:
+        return list(Asked.model_fields)
     return list((parts.get(named[-1], Steps) if named else Recipe).model_fields)

@@ -29,6 +29,8 @@ from tuneset.folder import (
     write_stage,
     writing,
 )
+from tuneset.generate import rows
+from tuneset.generate.wanted import of as wanted_of
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, Recipe
 from tuneset.report.stage import says
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tuneset.fetch.fetched import Ahead
+    from tuneset.generate.made import Would
     from tuneset.sources import Read
 
 
@@ -118,12 +121,44 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         with only_one(job.folder):
             job.folder.manifest.unlink(missing_ok=True)
             clear_unfinished(job.folder)
-            _run(job, resplit=resplit, until=until, watch=watch)
+            _whole(job, resplit=resplit, until=until, watch=watch)
     except TunesetError:
         if fresh and job.folder.facts("get") is None:  # nothing could be read: no half-made folder stays behind
             shutil.rmtree(job.folder.path)
         raise
     return Dataset(job.folder.path)
+
+
+def generate(
+    run: Dataset, *, name: str = "synthetic", watch: Callable[[Event], None] = lambda _: None, **options: Any
+) -> Dataset:
+    """Have a model write the rows that a prepared run lacks, and prepare it again with them; see `Dataset.generate`."""
+    job = _generating(run.folder, name, options)
+    with only_one(job.folder):
+        job.folder.manifest.unlink(missing_ok=True)
+        clear_unfinished(job.folder)
+        _whole(job, resplit=False, until=None, watch=watch, again=name)
+    return run
+
+
+def would_generate(run: Dataset, *, name: str = "synthetic", **options: Any) -> Would:
+    """Say what `generate` would ask, and what that would cost; nothing is sent or written."""
+    from tuneset.generate import made  # noqa: PLC0415  with all that judging needs
+
+    job = _generating(run.folder, name, options)
+    return made.would(job.folder, next(each for each in job.recipe.sources if each.name == name))
+
+
+def _generating(folder: Folder, name: str, options: Mapping[str, Any]) -> Job:
+    """Put what is wanted into a run's recipe."""
+    planned = _own_recipe(folder)
+    known = next((each for each in planned.sources if each.name == name), None)
+    if known is not None and known.kind != "synthetic":
+        raise RunError(f"the source {name!r} of this run is not synthetic", str(folder.path), "--name ANOTHER")
+    others = [each for each in planned.sources if each.name != name]
+    wanted = wanted_of(known.generate if known else None, **options)
+    source = recipe.Source(kind="synthetic", name=name, generate=wanted)
+    return Job(folder, planned.model_copy(update={"sources": [*others, source]}), again=True)
 
 
 def peek(
@@ -291,6 +326,7 @@ def _inputs(sources: Sequence[recipe.Source]) -> list[tuple[str, list[str]]]:
     return [
         (each.kind, [written(path) if is_address(path) else str(Path(path).resolve()) for path in each.paths])
         for each in sources
+        if each.kind != "synthetic"  # they are written from the others
     ]
 
 
@@ -306,7 +342,7 @@ def _changed(planned: Recipe, given: dict[str, dict[str, Any]], file: Path) -> R
     for part in ("task", "source", "split", "judge"):
         stated = {key: value for key, value in given[part].items() if value is not None}
         for changed in values["sources"] if part == "source" else [values[part]]:
-            changed.update(stated)
+            changed.update(stated if changed.get("kind") != "synthetic" else {})
     for name, options in given["dedupe"].items():
         stated = {key: value for key, value in options.items() if value is not None}
         if stated:
@@ -327,7 +363,53 @@ def _changed(planned: Recipe, given: dict[str, dict[str, Any]], file: Path) -> R
     return changed
 
 
-def _run(job: Job, *, resplit: bool, until: str | None, watch: Callable[[Event], None]) -> None:
+def _whole(
+    job: Job, *, resplit: bool, until: str | None, watch: Callable[[Event], None], again: str | None = None
+) -> None:
+    """Run all stages; where a model is still to write rows, first without these, so that it writes from train rows alone.
+
+    `again`: the synthetic source whose model is asked for what is missing by now, whether it was asked before or not. It
+    comes into the run's recipe when its rows are there.
+    """
+    written = [each for each in job.recipe.sources if each.kind == "synthetic"]
+    to_ask = [each for each in written if each.name == again or not rows.is_done(job.folder, each)]
+    if not to_ask:
+        _run(job, resplit=resplit, until=until, watch=watch)
+        return
+    new = [each for each in to_ask if not rows.is_begun(job.folder, each)]
+    without = [each for each in job.recipe.sources if each not in new]
+    before = until if until is not None and STAGES.index(until) < STAGES.index("judge") else "judge"
+    first = job._replace(recipe=job.recipe.model_copy(update={"sources": without}))
+    _run(first, resplit=resplit, until=before, watch=watch, behind=[each for each in new if each.name != again])
+    if until == before:
+        return
+    for source in to_ask:
+        _write(job.folder, source, watch)
+    planned = _own_recipe(job.folder)
+    real = [each for each in planned.sources if each.kind != "synthetic"]
+    whole = planned.model_copy(update={"sources": [*real, *written]})
+    _run(job._replace(recipe=whole), resplit=False, until=until, watch=watch)
+
+
+def _write(folder: Folder, source: recipe.Source, watch: Callable[[Event], None]) -> None:
+    """Have a model write the rows of a source."""
+    from tuneset.generate import made  # noqa: PLC0415  with all that judging needs; few runs ask a model
+
+    watch(Event("write", "start"))
+    started = time.perf_counter()
+    done = made.make(folder, source, lambda says: watch(Event("write", "part", says=says)))
+    watch(Event("write", "done", time.perf_counter() - started, done.says))
+
+
+def _run(
+    job: Job,
+    *,
+    resplit: bool,
+    until: str | None,
+    watch: Callable[[Event], None],
+    behind: Sequence[recipe.Source] = (),
+) -> None:
+    """Run the stages; `behind` are sources that the recipe has and this run does without."""
     timings: dict[str, float] = {}
     before: dict[str, Outcome] = {}
     hashes: dict[str, str] = {}
@@ -337,7 +419,8 @@ def _run(job: Job, *, resplit: bool, until: str | None, watch: Callable[[Event],
         watch(Event(stage, "start"))
         if stage == "get":
             outcome, planned, key, done = _get(job, lambda says: watch(Event("get", "part", says=says)))
-            write(job.folder.path / "recipe.toml", recipe.to_toml(planned).encode())
+            whole = planned.model_copy(update={"sources": [*planned.sources, *behind]})
+            write(job.folder.path / "recipe.toml", recipe.to_toml(whole).encode())
         else:
             context = stages.Context(planned, decisions, job.folder, before, resplit, timings, dict(hashes))
             key = hash_of(__version__, stage, stages.depends_on(stage, context), _own_code(planned, stage), hashes)
@@ -369,7 +452,8 @@ def _get(job: Job, say: Callable[[str], None]) -> tuple[Outcome, Recipe, str, di
     done = job.folder.facts("get")
     if done is not None:
         read = done["facts"]["fingerprint"]
-        now = stages.fingerprint(job.recipe, job.folder) or (read if job.again else None)
+        known = len(done["facts"]["columns"]) == len(job.recipe.sources)  # a synthetic one may have come or gone
+        now = stages.fingerprint(job.recipe, job.folder) or (read if job.again and known else None)
         filled = stages.resolved(job.recipe, done["facts"]) if now == read else job.recipe
         if now == read and done["key"] == stages.get_key(filled, read):
             outcome = job.folder.outcome("get", done)

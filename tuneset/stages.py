@@ -17,9 +17,10 @@ from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.fetch import bring, is_address, written
 from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
+from tuneset.generate import rows as synthetic
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
 from tuneset.sources import mapping
-from tuneset.split import Sides, balance, bridging, draw, place, strata_of
+from tuneset.split import Sides, Ties, balance, bridging, draw, pinned, place, strata_of, ties
 from tuneset.targets import TARGETS, lines, rules, tokens
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def get(
     brought = bring.bring(planned.sources, folder.inside / bring.STORE, say)
     abouts = {source.name: bring.about(source, brought) for source in planned.sources}
     reads = [
-        sources.read(
+        (_read_before(source, folder) if table is None else None)
+        or sources.read(
             table if table is not None else located(source, folder),
             name=source.name,
             text=source.text,
@@ -66,6 +68,12 @@ def get(
             ours=sources.Ours(source.columns, source.rename, source.good, abouts[source.name]),
         )
         for source in planned.sources
+        if source.kind != "synthetic"
+    ]
+    reads += [  # of the sources that stand behind the others, see `Recipe`
+        synthetic.read(synthetic.place(folder, source.name), source.name, reads[0], planned.task.answer)
+        for source in planned.sources
+        if source.kind == "synthetic"
     ]
     _refuse_unlike(planned, reads)
     facts: dict[str, Any] = {
@@ -86,6 +94,20 @@ def get(
     )
     known = resolved(planned, facts)
     return hidden(Outcome(examples, findings, facts | {"hidden": []}), known), known
+
+
+def _read_before(source: Source, folder: Folder) -> sources.Read | None:
+    """Take what was read before of a source that can be read once only: a table of Python's, or standard input."""
+    done = folder.facts("get") if source.kind == "table" or "-" in source.paths else None
+    if done is None:
+        return None
+    outcome = folder.outcome("get", done)
+    examples = outcome.examples.filter(pl.col("source") == source.name)
+    said = outcome.findings.join(examples, left_on="example", right_on="id", how="semi", maintain_order="left")
+    facts = outcome.facts
+    columns = sources.Columns(facts["kind"], source.text, tuple(source.labels), tuple(source.groups))
+    shown = pl.DataFrame(facts["preview"]["rows"], schema=facts["preview"]["columns"], orient="row")
+    return sources.Read(examples, said, columns, facts["task"], (facts["said"][0],), shown)
 
 
 def _refuse_unlike(planned: Recipe, reads: Sequence[sources.Read]) -> None:
@@ -129,6 +151,8 @@ def resolved(planned: Recipe, facts: Mapping[str, Any]) -> Recipe:
                 "labels": source.labels or columns["labels"],
             }
         )
+        if source.kind != "synthetic"
+        else source
         for source, columns in found
     ]
     labels = read[0].labels
@@ -175,6 +199,9 @@ def fingerprint(planned: Recipe, folder: Folder) -> str | None:
 
 def located(source: Source, folder: Folder) -> list[str]:
     """Find a source's paths: from here, or, when a run is taken up elsewhere, from beside its folder; or as they were fetched."""
+    if source.kind == "synthetic":
+        path = synthetic.place(folder, source.name) / synthetic.ROWS
+        return [str(path)] if path.exists() else []
     return [place for path in source.paths for place in _places(path, source, folder)]
 
 
@@ -193,7 +220,7 @@ def get_key(planned: Recipe, source: str, *, hides: bool = True) -> str:
     return hash_of(
         __version__,
         source,
-        [each.model_dump(exclude={"rows", "share"}) for each in planned.sources],
+        [each.model_dump(exclude={"rows", "share", "generate"}) for each in planned.sources],
         asked,
         settings,
     )
@@ -317,21 +344,22 @@ def split(context: Context) -> Outcome:
     examples = context.before["dedupe"].examples
     previous = _placed_before(examples, earlier)
     pairs = tied(context, examples)
-    bridges = bridging(previous, *pairs, pinned=_synthetic(examples))
+    bridges = bridging(previous, pairs.left, pairs.right, pinned=_pinned(context, examples))
     findings = _bridge_findings(examples, bridges.drop)
     kept = context.apply(examples, findings)
     if kept.height < examples.height:
         previous, pairs = _placed_before(kept, earlier), tied(context, kept)
-        bridges = bridging(previous, *pairs, pinned=_synthetic(kept))
+        bridges = bridging(previous, pairs.left, pairs.right, pinned=_pinned(context, kept))
     codes, names = strata_of(kept, spec.stratify)
     looked = search(kept["text"], spec.threshold, spec.seed + 1)
     rules = {
         "validation": spec.validation,
         "test": spec.test,
         "seed": spec.seed,
-        "pinned": _synthetic(kept),
+        "pinned": _pinned(context, kept),
     }
-    groups, sides, mended = _placed(looked, codes, previous, (bridges.left, bridges.right), rules)
+    ends = bridges.left, bridges.right
+    groups, sides, mended = _placed(looked, codes, previous, Ties(*ends, pairs.seeds), rules)
     proof = certificate(
         looked,
         sides.side,
@@ -355,10 +383,11 @@ def split(context: Context) -> Outcome:
         "largest_group": int(sizes.max()),
         "tied_rows": int((sizes[groups] > 1).sum()),
         "pinned": int(sides.pinned.sum()),
+        "synthetic": int(pinned(kept).sum()),
         "placed_before": int((previous >= 0).sum()),
         "conflicts": len(bridges.conflicts),
         "balance": balance(
-            names, codes, sides.side, groups, validation=spec.validation, pinned=sides.pinned
+            names, codes, sides.side, groups, validation=spec.validation, pinned=sides.pinned | pinned(kept)
         ).to_dicts(),
     }
     return Outcome(kept, findings, facts, {"split": _with_absent(table, earlier)})
@@ -368,15 +397,17 @@ def _placed(
     looked: Search,
     codes: NDArray[np.int64],
     previous: NDArray[np.int8],
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    pairs: Ties,
     rules: Mapping[str, Any],
 ) -> tuple[NDArray[np.int64], Sides, int]:
     """Place the groups, then let the check's own search look; what it finds across the sides is tied as well.
 
     The bands miss about one pair in a thousand: one of 18,200 CLINC150 rows, dozens at 1,000,000. Held-back rows of
-    such a pair, and whatever is tied to them, follow their twin; all other rows stay where they are.
+    such a pair, and whatever is tied to them, follow their twin; all other rows stay where they are. The groups that come
+    back are those without the ties of synthetic rows to what they were written from: these tie whole labels together, and
+    models that are tried on groups held out would have nothing to learn.
     """
-    groups, mended = _components(len(codes), *pairs), 0
+    groups, mended = _components(len(codes), pairs.left, pairs.right), 0
     sides = place(codes, groups, previous=previous, **rules)
     for _ in range(REPAIRS):
         found = across(looked, sides.side)
@@ -385,19 +416,17 @@ def _placed(
             break
         mended += int(free.sum())
         known = looked.found or found
-        pairs = np.concatenate([pairs[0], known.left]), np.concatenate([pairs[1], known.right])
-        groups = _components(len(codes), *pairs)
+        pairs = Ties(np.append(pairs.left, known.left), np.append(pairs.right, known.right), pairs.seeds)
+        groups = _components(len(codes), pairs.left, pairs.right)
         moving = np.isin(groups, groups[np.concatenate([found.left[free], found.right[free]])]) & (previous < 0)
         stays = np.where(moving & (sides.side > 0), np.int8(-1), sides.side)
         sides = place(codes, groups, previous=stays, **rules)
-    return groups, sides, mended
+    real = pairs.right < pairs.seeds
+    return _components(len(codes), pairs.left[real], pairs.right[real]), sides, mended
 
 
-def tied(context: Context, examples: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what must stay together, as pairs of row numbers: near-duplicates and shared lineage.
-
-    A number from the number of examples on stands for a lineage key, which ties the rows that carry it.
-    """
+def tied(context: Context, examples: pl.DataFrame) -> Ties:
+    """Return what must stay together: near-duplicates, shared lineage, and synthetic rows with their seeds."""
     said = context.before["dedupe"].findings.filter(pl.col("rule") == "near-duplicate")
     spec = context.recipe.split
     flagged = [each for each in context.recipe.steps("dedupe") if each.rule == "near-duplicate"]
@@ -407,11 +436,13 @@ def tied(context: Context, examples: pl.DataFrame) -> tuple[NDArray[np.int64], N
     else:  # the recipe does not flag near-duplicates, or fewer than the split has to tie
         found = near.pairs(near.sets(examples["text"]), threshold=spec.threshold, seed=spec.seed)
         left, right = found.left, found.right
-    lineage = examples.select("groups", row=pl.int_range(pl.len())).explode("groups").drop_nulls()
-    if "*" not in spec.tie:
-        lineage = lineage.filter(pl.col("groups").str.split(":").list.first().is_in(spec.tie))
-    keys = lineage["groups"].rank("dense").cast(pl.Int64).to_numpy() - 1 + examples.height
-    return np.concatenate([left, lineage["row"].to_numpy()]), np.concatenate([right, keys])
+    return ties(examples, (left, right), spec.tie, synthetic.seeds(context.folder), spec.threshold)
+
+
+def _pinned(context: Context, examples: pl.DataFrame) -> NDArray[np.bool_]:
+    """Mark the rows that stay in train: synthetic ones, unless the recipe says in so many words that they need not."""
+    free = context.recipe.split.validation_may_hold_synthetic_rows
+    return np.zeros(examples.height, np.bool_) if free else pinned(examples)
 
 
 def earlier_sides(context: Context) -> pl.DataFrame:
@@ -459,16 +490,6 @@ def _with_absent(table: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([table, earlier.join(table, on="id", how="anti").sort("id")])
 
 
-def _synthetic(examples: pl.DataFrame) -> NDArray[np.bool_]:
-    """Mark generated rows: they, and what is tied to them, stay in train."""
-    return (
-        examples.select(pl.col("groups").list.eval(pl.element().str.starts_with("seed:")).list.any())
-        .to_series()
-        .fill_null(value=False)
-        .to_numpy()
-    )
-
-
 def _components(rows: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
     nodes = int(max(rows, right.max(initial=-1) + 1))
     return near.components(nodes, left, right)[:rows]
@@ -489,7 +510,9 @@ def _bridge_findings(examples: pl.DataFrame, rows: NDArray[np.int64]) -> pl.Data
     said = pl.DataFrame({"example": examples["id"].gather(rows)}).with_columns(
         rule=pl.lit("bridges-splits"),
         action=pl.lit("drop"),
-        says=pl.lit("new, and nearly the same as rows on both sides of the split: it would tie them together"),
+        says=pl.when(pl.Series(pinned(examples)[rows]))
+        .then(pl.lit("synthetic, and nearly the same as a row that is held back, or written from one"))
+        .otherwise(pl.lit("new, and nearly the same as rows on both sides of the split: it would tie them together")),
     )
     return model.as_findings(said)
 

@@ -58,6 +58,7 @@ class Reply(NamedTuple):
     cost: float = 0.0
     seconds: float = 0.0
     rung: str = ""  # how the form was asked for, see `structured.RUNGS`
+    time: str = ""  # when it was written down
 
 
 class Answer(NamedTuple):

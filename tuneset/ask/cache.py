@@ -14,7 +14,7 @@ from tuneset.ask.budget import NANO, Cost
 from tuneset.errors import RunError, way_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from io import FileIO
     from pathlib import Path
 
@@ -86,7 +86,8 @@ class Ledger:
 
     def _write(self, line: dict[str, Any]) -> int:
         """Append one line; a kill of the program loses nothing after this, a power cut may lose the last seconds."""
-        raw = memoryview(orjson.dumps(line | {"time": datetime.now(UTC).isoformat(timespec="seconds")}) + b"\n")
+        line |= {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+        raw = memoryview(orjson.dumps(line) + b"\n")
         try:
             while raw and self.file:
                 raw = raw[self.file.write(raw) :]
@@ -120,7 +121,7 @@ class Ledger:
             paid = Cost(line["money"], line["tokens"], 1)
             self.spent = self.spent.plus(paid)
             self.stretch = max(self.stretch, _over(paid.tokens, most.tokens), _over(paid.money, most.money))
-            self.replies[line["key"]] = _reply(line["reply"])
+            self.replies[line["key"]] = _reply(line["reply"])._replace(time=line.get("time", ""))
 
 
 def _over(paid: int, most: int) -> float:
@@ -170,6 +171,21 @@ def opened(folder: Path) -> Iterator[Ledger]:
             ledger = replayed(raw)
             ledger.file = file
             yield ledger
+
+
+def forget(folder: Path, but: Collection[str]) -> None:
+    """Take the words out of all answers but those of some keys; what they cost stays counted."""
+    from tuneset.folder import write  # noqa: PLC0415  with polars
+
+    lines = []
+    for raw in _read(folder).splitlines():
+        with contextlib.suppress(orjson.JSONDecodeError):  # a line that a kill cut off
+            line = orjson.loads(raw)
+            if line.get("kind") == "got" and line["key"] not in but:
+                line["reply"] |= {"text": "", "refusal": ""}
+            lines.append(orjson.dumps(line) + b"\n")
+    if lines:
+        write(folder / NAME, b"".join(lines))
 
 
 def known(folder: Path) -> Ledger:

@@ -311,6 +311,7 @@ class Asking:
         paid = cost(reply.usage, self.model) if reply.usage else self.ledger.open[job.ticket]
         reply = reply._replace(cost=money(paid), seconds=round(time.monotonic() - job.at, 3), rung=job.rung)
         self.ledger.got(job.ticket, job.asks_key, reply, paid)
+        reply = self.ledger.replies[job.asks_key]  # with the time at which it was written down
         self.pace.well()
         self.answered, self.useless = True, 0
         made = self._made(job, reply)

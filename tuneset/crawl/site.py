@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from tuneset.errors import RecipeError, RunError, TunesetError, need, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from tuneset.crawl.asking import Event
     from tuneset.crawl.crawler import Crawled
@@ -146,12 +148,33 @@ def forget(folder: str | Path, url: str, *, watch: Callable[[Any], None] = lambd
         raise RunError(
             f"no such page in it: {url}", str(folder), *near[:1] or ["give its address as `url` in the rows"]
         )
-    left = 0
+    left, before = 0, [_addresses(each) for each in crawls]
     for each in crawls:
         left += kept.forget(each, url)
     if Path(folder) not in crawls:
+        gone = {address for each, was in zip(crawls, before, strict=True) for address in was - _addresses(each)}
+        _forget_written(Path(folder), gone)
         _prepare_again(Path(folder), watch)
     return left
+
+
+def _addresses(crawl: Path) -> set[str]:
+    """List the addresses that a crawl has rows of."""
+    from tuneset.crawl.kept import ROWS  # noqa: PLC0415  with urllib3 and lxml
+
+    path = crawl / ROWS
+    return {orjson.loads(line)["url"] for line in path.read_bytes().splitlines()} if path.exists() else set()
+
+
+def _forget_written(run: Path, gone: Collection[str]) -> None:
+    """Remove from a run what a model wrote from the rows of pages that are gone."""
+    from tuneset.folder import Folder  # noqa: PLC0415  with polars
+    from tuneset.generate import rows  # noqa: PLC0415
+
+    read = Folder(run).table("get", "examples")
+    if read is not None:
+        of = read["origin"].str.json_path_match("$.url").is_in(sorted(gone))
+        rows.forget(Folder(run), read.filter(of)["id"].to_list())
 
 
 def _prepare_again(path: Path, watch: Callable[[Any], None]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tuneset.ask.asked import Model
-from tuneset.ask.budget import Budget
+from tuneset.errors import RecipeError, unknown
+
+if TYPE_CHECKING:
+    from tuneset.ask import Budget, Model
 
 Share = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -31,6 +33,8 @@ class Asked(BaseModel):
 
     def asked(self) -> Model:
         """Return the model as it is asked."""
+        from tuneset.ask import Model  # noqa: PLC0415  the recipe needs this module, and few recipes ask a model
+
         return Model(**self.model_dump(exclude={"model", "parameters"}), name=self.model)
 
 
@@ -66,4 +70,45 @@ class Wanted(BaseModel):
 
     def budget(self) -> Budget:
         """Return the most that may be spent."""
+        from tuneset.ask import Budget  # noqa: PLC0415
+
         return Budget(self.most_cost, self.most_tokens, self.most_requests)
+
+
+MANY = ("per_label", "rows", "gaps")
+ASKED = ("model", "url", "key_env", "price_in", "price_out")
+
+
+def of(known: Wanted | None, **options: Any) -> Wanted:
+    """Make what is wanted of options as the command line has them; what they leave out is as it was `known`, or the default.
+
+    `model`, `url`, `key_env`, `price_in` and `price_out` are of the writer, with `judge_` before them of the judge, which is
+    on the writer's server where it has no url of its own. All others have the names of the recipe.
+
+    Raises RecipeError for an option that there is not, and for values that cannot be.
+
+    >>> of(None, model="small", per_label=50).writer.url
+    'https://api.openai.com/v1'
+    """
+    given = {key: value for key, value in options.items() if value not in (None, (), False)}
+    values = known.model_dump() if known else {}
+    names = [*Wanted.model_fields, *ASKED, *(f"judge_{each}" for each in ASKED)]
+    for key in given:
+        if key not in names or key in ("writer", "judge"):
+            raise unknown("option", key, names, "generate")
+    if any(key in given for key in MANY):
+        values |= dict.fromkeys(MANY[:2], 0) | {"gaps": False}
+    writer = (values.get("writer") or {}) | {key: given.pop(key) for key in ASKED if key in given}
+    judge = {key: given.pop(f"judge_{key}") for key in ASKED if f"judge_{key}" in given}
+    if judge:
+        same = {key: writer[key] for key in ("url", "key_env") if key in writer}
+        judge = same | (values.get("judge") or {}) | judge
+    values |= {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    if "model" not in writer:
+        raise RecipeError("no model is named to write the rows", "generate", "--model NAME, as the server calls it")
+    try:
+        return Wanted.model_validate(values | {"writer": writer} | ({"judge": judge} if judge else {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "generate"
+        raise RecipeError(first["msg"].removeprefix("Value error, "), where, "tuneset generate --help") from None

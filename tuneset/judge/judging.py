@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tuneset import features, sources
+from tuneset.generate.origin import synthetic
 from tuneset.judge import diversity, labels, layout, relevance, represent, size, view
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def seen(examples: pl.DataFrame, placed: pl.DataFrame, spec: Judge, target: pl.D
     named = spec.model if examples.height <= spec.embed_rows else ""
     texts = looked["text"] if others is None else pl.concat([looked["text"], others["text"]])
     learn = np.zeros(len(texts), np.bool_)
-    learn[: looked.height] = (looked["side"] == "train").to_numpy()
+    learn[: looked.height] = looked.select((pl.col("side") == "train") & ~synthetic()).to_series().to_numpy()
     cache = features.cache_folder() if named else None
     made = features.vectors(texts, named, learn=learn, cache=cache, checksum=spec.checksum)
     facts = {

@@ -162,7 +162,11 @@ def _gains(column: Labels, learned: Learned, gain: NDArray[np.float64]) -> list[
 
 
 def _lights(view: View, column: Labels, gain: NDArray[np.float64] | None) -> list[dict[str, Any]]:
-    """Give each label of a column its light, by its train rows that are no near-duplicates of each other."""
+    """Give each label of a column its light, by its train rows that are no near-duplicates of each other.
+
+    Synthetic rows are named and not counted: 10 paraphrases of a row bring a third to a half of what a real one brings
+    (BANKING77, 200 to 1,000 rows).
+    """
     rows, codes = np.flatnonzero(view.train), column.codes[view.train]
     if column.several is not None:
         several = [column.several[row] for row in rows]
@@ -170,12 +174,16 @@ def _lights(view: View, column: Labels, gain: NDArray[np.float64] | None) -> lis
     rows, codes = rows[codes >= 0], codes[codes >= 0]
     apart = np.unique(np.stack([codes, view.groups[rows]]), axis=1)[0]
     counts = zip(*(np.bincount(each, minlength=len(column.names)).tolist() for each in (codes, apart)), strict=True)
-    lights = []
+    lights, made = (
+        [],
+        np.bincount(column.codes[view.written & (column.codes >= 0)], minlength=len(column.names)).tolist(),
+    )
     for code, (count, different) in enumerate(counts):
         little = gain is not None and gain[0][code] < LITTLE
         light, words = _light(different, little=little)
         said = f"{different:,} {'row' if different == 1 else 'rows'}"
         twins = f" ({count:,} with near-duplicates)" if count > different else ""
+        twins += f" and {made[code]:,} synthetic" if made[code] else ""
         here = {"column": column.column, "label": column.names[code], "rows": count, "groups": different}
         lights.append(here | {"light": light, "words": f"{said}{twins} to learn from: {words}"})
     return lights
@@ -195,7 +203,7 @@ def _sides(view: View, column: Labels, learned: Learned, seed: int) -> dict[str,
     """Compare the surrogate's accuracy on rows that it learned with that on rows it never saw."""
     asked, groups = learned.rows[learned.asked], learned.groups[learned.asked]
     seen = ridge.scores(learned.made, view.vectors[asked]).argmax(axis=1) == column.codes[asked]
-    other = np.flatnonzero(~view.train & _one_label(column))
+    other = np.flatnonzero(~view.train & ~view.written & _one_label(column))
     right = ridge.scores(learned.made, view.vectors[other]).argmax(axis=1) == column.codes[other]
     looked = np.sort(np.random.default_rng(seed).permutation(len(other))[:NEAREST])
     near = _nearest(view.vectors[other[looked]], view.vectors[learned.rows])

@@ -9,6 +9,7 @@ import orjson
 import polars as pl
 
 from tuneset import features, near
+from tuneset.generate.origin import synthetic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +24,9 @@ class View(NamedTuple):
 
     examples: pl.DataFrame
     vectors: Floats  # (rows, dimensions), each of length 1 at most
-    train: Bools  # on the train side: what models may be fitted on
+    train: Bools  # real and on the train side: what models may be fitted on
     groups: Ints  # one number for all rows that the split keeps together
+    written: Bools | np.bool_ = np.False_  # by a model
 
 
 class Labels(NamedTuple):
@@ -40,7 +42,8 @@ def view(examples: pl.DataFrame) -> View:
     """See examples as the stage `judge` hands them over, or fill in what they lack.
 
     The stage adds three columns: `side`, `group` and `vector`. Without them every row is on the train side, near-duplicates
-    are grouped, and vectors are made of n-grams.
+    are grouped, and vectors are made of n-grams. Synthetic rows are no train rows here: they are judged by models that
+    learned what is real, and a paraphrase of a row would vouch for its label.
 
     >>> from tuneset.testing import examples
     >>> view(examples(["where is it", "where is it?", "hello"])).groups.tolist()
@@ -48,14 +51,17 @@ def view(examples: pl.DataFrame) -> View:
     """
     have = set(examples.columns)
     sides = examples["side"].to_numpy() if "side" in have else np.full(examples.height, "train")
-    train = np.asarray(sides == "train", np.bool_)
+    written = (
+        examples.select(synthetic()).to_series().to_numpy() if "origin" in have else np.zeros(len(sides), np.bool_)
+    )
+    train = np.asarray((sides == "train") & ~written, np.bool_)
     if "group" in have:
         groups = examples["group"].rank("dense").cast(pl.Int64).to_numpy() - 1
     else:
         found = near.pairs(near.sets(examples["text"]))
         groups = near.components(examples.height, found.left, found.right)
     vectors = examples["vector"].to_numpy() if "vector" in have else features.vectors(examples["text"], learn=train)
-    return View(examples, np.asarray(vectors, np.float32), train, groups)
+    return View(examples, np.asarray(vectors, np.float32), train, groups, written)
 
 
 def labels(examples: pl.DataFrame) -> list[Labels]:

@@ -213,7 +213,7 @@ def _lengths(kept: pl.DataFrame) -> dict[str, Any] | None:
 
 def _split(context: Context) -> dict[str, Any]:
     facts, spec = context.before["split"].facts, context.recipe.split
-    keys = ("groups", "largest_group", "tied_rows", "pinned", "placed_before", "conflicts")
+    keys = ("groups", "largest_group", "tied_rows", "pinned", "synthetic", "placed_before", "conflicts")
     wanted = {"validation": spec.validation, "test": spec.test, "seed": spec.seed, "stratify": spec.stratify}
     uneven = [row for row in facts["balance"] if row["uneven"]] if spec.validation else []
     shown = [

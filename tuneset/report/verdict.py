@@ -102,7 +102,8 @@ def _judged(summary: Mapping[str, Any]) -> list[str]:
 
 def _stuck(summary: Mapping[str, Any]) -> int:
     """Count the examples whose earlier sides keep validation from the share that is asked for now."""
-    rows, split = max(summary["balance"]["kept"], 1), summary["split"]
+    split = summary["split"]
+    rows = max(summary["balance"]["kept"] - split["synthetic"], 1)  # synthetic rows do not count towards the shares
     off = (abs(summary["sides"][side] / rows - split[side]) > OFF for side in ("validation", "test"))
     return int(split["placed_before"]) if any(off) else 0
 

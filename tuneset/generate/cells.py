@@ -1,0 +1,106 @@
+"""What is missing: which labels lack rows, and what judging found to be thin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from tuneset.errors import RunError
+from tuneset.generate.asking import Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tuneset.generate.wanted import Wanted
+
+# A label is green from 40 train rows on, see judge/size.py.
+GREEN = 40
+# Shares of a length or a language that differ by less than this between the set and its target are no gap.
+APART = 0.05
+NONE = ""  # the labels of texts that have none
+
+
+def cells(
+    wanted: Wanted, real: pl.DataFrame, sides: pl.DataFrame, made: pl.DataFrame, judged: Mapping[str, Any]
+) -> list[Cell]:
+    """Say how many rows of which labels are to be written.
+
+    `real`: the real examples that are kept; `sides`: `id` and `side` of each; `made`: the synthetic examples that are kept
+    already, which count. `judged`: what judging said of the set. Labels stand in the order of their names.
+
+    Raises RunError where nothing can be asked for by label, because each row's answer is its own.
+    """
+    known = real.select(labels=pl.col("labels").fill_null(NONE)).to_series()
+    if known.n_unique() > max(20, real.height // 2):
+        what = "almost every row has an answer of its own, so that no label can be filled"
+        raise RunError(what, "generate", "name the label columns that are categories with --label")
+    train = real.join(sides.filter(pl.col("side") == "train"), on="id", how="semi")
+    here = _counts(train, known.unique().sort().to_list())
+    there = _counts(made, list(here))
+    if wanted.gaps:
+        return _gaps(judged, {labels: here[labels] + there[labels] for labels in here})
+    if wanted.per_label:
+        return [
+            Cell(
+                labels,
+                wanted.per_label - here[labels] - there[labels],
+                f"{here[labels] + there[labels]:,} of {wanted.per_label:,}",
+            )
+            for labels in here
+            if here[labels] + there[labels] < wanted.per_label
+        ]
+    return _shared_out(max(wanted.rows - made.height, 0), here)
+
+
+def _counts(examples: pl.DataFrame, labels: Sequence[str]) -> dict[str, int]:
+    found = dict(examples.select(pl.col("labels").fill_null(NONE)).to_series().value_counts().iter_rows())
+    return {each: found.get(each, 0) for each in labels}
+
+
+def _shared_out(rows: int, here: Mapping[str, int]) -> list[Cell]:
+    """Share rows out over the labels as they stand, the largest remainders first; a label without train rows gets none."""
+    counts = np.array(list(here.values()), np.float64)
+    if not rows or not counts.sum():
+        return []
+    exact = counts / counts.sum() * rows
+    whole = np.floor(exact).astype(np.int64)
+    whole[np.argsort(-(exact - whole), kind="stable")[: rows - int(whole.sum())]] += 1
+    return [
+        Cell(labels, int(more), f"its share of {rows:,} rows") for labels, more in zip(here, whole, strict=True) if more
+    ]
+
+
+def _gaps(judged: Mapping[str, Any], here: Mapping[str, int]) -> list[Cell]:
+    """Ask for what judging found: rows like those of the target that have none near them, thin labels, lengths, languages."""
+    compared = judged.get("representativeness") or {}
+    found = [
+        Cell(labels, int(each["rows"]), each["words"], like=tuple(each["like"]))
+        for each in compared.get("cells") or []
+        for labels in _of(each["label"], here)[:1]
+    ]
+    asked: dict[str, int] = {}
+    for cell in found:
+        asked[cell.labels] = asked.get(cell.labels, 0) + cell.rows
+    lights = (judged.get("size") or {}).get("lights") or []
+    thin = {labels for each in lights if each["light"] != "green" for labels in _of(each["label"], here)}
+    found += [
+        Cell(labels, GREEN - here[labels] - asked.get(labels, 0), f"{here[labels]:,} rows are few")
+        for labels in sorted(thin)
+        if here[labels] + asked.get(labels, 0) < GREEN
+    ]
+    return found
+
+
+def _of(label: str | None, here: Mapping[str, int]) -> list[str]:
+    """Find the labels that a name stands in, those with most rows first; all of them where no label is named."""
+    named = [labels for labels in here if label is None or label in _values(labels)]
+    return sorted(named, key=lambda labels: -here[labels])
+
+
+def _values(labels: str) -> list[str]:
+    read = orjson.loads(labels) if labels else {}
+    values = [each for value in read.values() for each in (value if isinstance(value, list) else [value])]
+    return [each if isinstance(each, str) else orjson.dumps(each).decode() for each in values]

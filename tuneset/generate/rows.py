@@ -1,0 +1,178 @@
+"""Synthetic rows as they lie in the run folder, and as they are read: examples with their lineage, like any others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+import polars as pl
+
+from tuneset import model
+from tuneset.errors import RunError
+from tuneset.fetch.fetched import folder_name
+from tuneset.folder import hash_of, to_json, write, writing
+from tuneset.generate.origin import SEED
+from tuneset.sources import Read
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
+
+    from tuneset.folder import Folder
+    from tuneset.recipe import Source
+
+STORE = "generated"  # a folder of `.tuneset`; in it one for each source, with what was asked, too
+ROWS, SEEDS = "rows.jsonl", "seeds.jsonl"
+ENDED = "ended.json"  # for which settings the rows were written, and what they cost
+# What changes only how much may be spent: rows that are there are not written anew for it.
+PAYS = frozenset({"most_cost", "most_tokens", "most_requests"})
+RULE = "not-written"
+
+
+class Row(NamedTuple):
+    """A row that a model wrote, or one that it did not write: then `problem` and `says` tell why."""
+
+    text: str | None
+    labels: str | None  # as asked for; null for texts that have none
+    origin: dict[str, Any]  # model, prompt, parameters, seeds, cost …
+    cell: str  # whose row it is: the labels asked for
+    batch: int  # number of the cell's request
+    key: str  # of the request, and the place in its answer
+    messages: str | None = None
+    problem: str = ""
+    says: str = ""
+
+
+def place(folder: Folder, name: str) -> Path:
+    """Return the folder of a synthetic source."""
+    return folder.inside / STORE / folder_name(name)
+
+
+def is_begun(folder: Folder, source: Source) -> bool:
+    """Say whether a source has rows that its model wrote before, whatever the recipe wants by now."""
+    return (place(folder, source.name) / ROWS).exists()
+
+
+def is_done(folder: Folder, source: Source) -> bool:
+    """Say whether a model has written what the recipe wants."""
+    try:
+        ended = orjson.loads((place(folder, source.name) / ENDED).read_bytes())
+    except FileNotFoundError:
+        return False
+    return bool(ended["wanted"] == _settings(source)) and is_begun(folder, source)
+
+
+def _settings(source: Source) -> str:
+    wanted = source.generate
+    return hash_of(wanted.model_dump(exclude=set(PAYS)) if wanted else None)
+
+
+def end(path: Path, source: Source, cost: float) -> None:
+    """Note that a source has what its recipe wants."""
+    write(path / ENDED, to_json({"wanted": _settings(source), "cost": cost}))
+
+
+def load(path: Path) -> list[Row]:
+    """Read the rows of a source's folder; none where nothing was written yet."""
+    try:
+        lines = (path / ROWS).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    try:
+        return [Row(**orjson.loads(line)) for line in lines]
+    except (orjson.JSONDecodeError, TypeError) as error:
+        hint = "remove this file; what was asked stays, and is not paid again"
+        raise RunError(f"the synthetic rows cannot be read: {error}", str(path / ROWS), hint) from error
+
+
+def save(path: Path, rows: Iterable[Row], seeds: pl.DataFrame) -> None:
+    """Write all rows of a source, and the `id` and `text` of every example that they were written from; whole or not at all."""
+    known = _seeds(path)
+    told = pl.concat([known, seeds.select("id", "text")]).unique("id", keep="first").sort("id")
+    with writing(path):
+        for name, lines in ((SEEDS, told.iter_rows(named=True)), (ROWS, (row._asdict() for row in rows))):
+            passing = path / f".{name}.writing"
+            passing.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+            passing.replace(path / name)
+
+
+def forget(folder: Folder, ids: Collection[str]) -> None:
+    """Remove all that was written from some examples, of every source of a run, and these examples' own texts."""
+    from tuneset.ask import cache  # noqa: PLC0415  with the client, which few commands need
+
+    gone = set(ids)
+    for path in sorted(folder.inside.glob(f"{STORE}/*")):
+        kept = [row for row in load(path) if gone.isdisjoint(row.origin["seeds"])]
+        left = _seeds(path).filter(~pl.col("id").is_in(sorted(gone)))
+        (path / SEEDS).unlink(missing_ok=True)
+        save(path, kept, left)
+        cache.forget(path, {row.key.rpartition(":")[0] for row in kept})
+
+
+def seeds(folder: Folder) -> pl.DataFrame:
+    """Return `id` and `text` of all examples that synthetic rows of a run were written from, whether they are there still or not."""
+    found = [_seeds(path.parent) for path in sorted(folder.inside.glob(f"{STORE}/*/{SEEDS}"))]
+    return pl.concat([_no_seeds(), *found]).unique("id", keep="first", maintain_order=True)
+
+
+def _seeds(path: Path) -> pl.DataFrame:
+    return pl.read_ndjson(path / SEEDS, schema=_no_seeds().schema) if _is_filled(path / SEEDS) else _no_seeds()
+
+
+def _is_filled(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _no_seeds() -> pl.DataFrame:
+    return pl.DataFrame(schema={"id": pl.String, "text": pl.String})
+
+
+def read(path: Path, name: str, first: Read, answer: str) -> Read:
+    """Read a source's rows as examples beside those of `first`, whose columns and task are theirs, too.
+
+    A request that came to nothing is an example without text, and a finding that says why.
+    """
+    rows = load(path)
+    frame = pl.DataFrame(
+        {
+            "text": [row.text for row in rows],
+            "labels": [row.labels for row in rows],
+            "messages": [row.messages for row in rows],
+            "groups": [[f"{SEED}{each}" for each in row.origin["seeds"]] for row in rows],
+            "origin": [_origin(row.origin) for row in rows],
+            "why": [row.says or None for row in rows],
+            "key": [row.key for row in rows],
+            "problem": [row.problem for row in rows],
+        },
+        schema_overrides=dict.fromkeys(("text", "labels", "messages", "origin", "why", "key", "problem"), pl.String)
+        | {"groups": pl.List(pl.String)},
+    )
+    failed = pl.col("problem") != ""
+    content = frame.select(
+        pl.concat_str(
+            pl.col("text", "labels", "messages").fill_null("\x01"),
+            pl.when(failed).then("key").otherwise(pl.lit("\x01")),
+            separator="\x00",
+        )
+    ).to_series()
+    said = model.conversations(frame["messages"].fill_null("[]"))["label"]
+    label = pl.select(pl.coalesce(model.answers(frame["labels"], answer), said)).to_series()
+    made = frame.with_columns(id=model.example_ids(name, content), label=label, source=pl.lit(name), extra=pl.lit("{}"))
+    examples = made.select(pl.col(column).cast(kind) for column, kind in model.EXAMPLES.items())
+    lost = made.filter(failed).select(rule=pl.lit(RULE), example="id", says="why", action=pl.lit("drop"))
+    count = f"{name}: {frame.height - lost.height:,} synthetic rows"
+    sentence = f"{count}; {lost.height:,} were asked for and not written" if lost.height else count
+    return Read(examples, model.as_findings(lost), first.columns, first.task, (sentence,), first.preview.clear())
+
+
+def _origin(told: dict[str, Any]) -> str:
+    """Write an origin with the mark of a synthetic example first."""
+    return orjson.dumps({"synthetic": True} | told).decode()
+
+
+def numbers(rows: Sequence[Row]) -> dict[str, int]:
+    """Return for each cell the number of its next request."""
+    following: dict[str, int] = {}
+    for row in rows:
+        following[row.cell] = max(following.get(row.cell, 0), row.batch + 1)
+    return following

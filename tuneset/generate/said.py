@@ -1,0 +1,54 @@
+"""What `tuneset generate --dry-run` prints: what is missing, three whole requests, and what asking may cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from tuneset.report.page import counted
+from tuneset.terminal import console, plain, print_json, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuneset.ask import Estimate
+    from tuneset.generate.made import Would
+
+SHOWN = 12  # cells
+
+
+def would(found: Would, *, as_json: bool) -> None:
+    """Print what asking would come to; the requests are shown as they would be sent, without the key."""
+    if as_json:
+        judging = found.judging._asdict() if found.judging else None
+        cells = [each._asdict() | {"fixed": dict(each.fixed)} for each in found.cells]
+        print_json({"cells": cells, "writing": found.writing._asdict(), "judging": judging})
+        return
+    screen = console()
+    rows = sum(cell.rows for cell in found.cells)
+    say(screen, "  ", Text(f"{counted(rows, 'row')} would be written" if rows else "Nothing is missing", style="bold"))
+    for cell in found.cells[:SHOWN]:
+        say(screen, f"  {cell.rows:>6,}  ", Text.assemble(plain(cell.labels or "texts", 70), (f"  {cell.why}", "dim")))
+    if len(found.cells) > SHOWN:
+        say(screen, "          ", Text(f"and {counted(len(found.cells) - SHOWN, 'more label')}", style="dim"))
+    for number, prompt in enumerate(found.writing.prompts, 1):
+        screen.print()
+        say(screen, "  ", Text(f"Request {number} of {found.writing.requests:,}", style="bold"))
+        for line in prompt.replace("\\n", "\n").splitlines():
+            say(screen, "    ", plain(line, 2000))
+    screen.print()
+    _estimate(screen, "writing", found.writing)
+    if found.judging:
+        _estimate(screen, "judging", found.judging)
+    if rows:
+        say(screen, "\n  ", Text("Nothing was sent. The same command without --dry-run asks.", style="dim"))
+
+
+def _estimate(screen: Console, what: str, found: Estimate) -> None:
+    known = f", {found.known:,} are answered already" if found.known else ""
+    cost = f"at most {found.money:.2f}" if found.money is not None else "prices are not known"
+    tokens = f"{found.prompt:,} tokens to read, at most {found.completion:,} to write"
+    spent = f"; {found.spent:.2f} spent before" if found.spent else ""
+    room = "" if found.enough else "; the limit does not allow all of it"
+    say(screen, "  ", plain(f"{what}: {counted(found.requests, 'request')}{known}; {tokens}; {cost}{spent}{room}", 300))
