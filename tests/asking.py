@@ -18,6 +18,17 @@ def model(url, **about):
     return Model(url, "small", "TUNESET_TEST_KEY", 1.0, 2.0)._replace(**about)
 
 
+def say(progress):
+    """Print what is waited for; batches give no answer before they are over."""
+    if progress.says:
+        sys.stdout.write(f"{progress.says}\n")
+        sys.stdout.flush()
+
+
+def quiet(_):
+    pass
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell has started this behind itself
     url, folder, count, money, *ways = sys.argv[1:]
@@ -27,7 +38,9 @@ if __name__ == "__main__":
         from replay import wanted
 
         requests = wanted(int(count))
-    answers = way(requests, model(url), Path(folder), Budget(money=float(money)), most=8)
+    answers = way(
+        requests, model(url), Path(folder), Budget(money=float(money)), say if "batch" in ways else quiet, most=8
+    )
     for answer in answers:
         if not answer.known:
             sys.stdout.write(f"{answer.key} {answer.problem}\n")
