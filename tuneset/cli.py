@@ -504,11 +504,14 @@ def asked(command: Any) -> Any:
 @click.option("--per-label", type=int, metavar="N", help="Fill each label up to N train examples.")
 @click.option("--rows", type=int, metavar="N", help="Write N rows, over the labels by their shares.")
 @click.option("--gaps", is_flag=True, help="Fill what judging found to be thin.")
+@click.option("--rewrite", is_flag=True, help="Rewrite the answers of conversations to the style guide instead.")
+@click.option("--style", type=click.Path(), metavar="FILE", help="A style guide for answers of conversations.")
 @asked
 @click.option(
     "--strategy", "strategies", multiple=True, metavar="NAME", help="attributes, paraphrase, boundary, document."
 )
 @click.option("--document", "documents", multiple=True, metavar="FILE", help="What document writes from.")
+@click.option("--batch", is_flag=True, help="Ask in batches: half the price, within hours.")
 @click.option("--prompts", type=click.Path(), metavar="FOLDER", help="Prompts of your own, taken before ours.")
 @click.option("--name", default="synthetic", show_default=True, help="Of the source that the rows are.")
 @click.option("--dry-run", is_flag=True, help="Show three whole requests and what it may cost; send nothing.")

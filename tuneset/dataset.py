@@ -350,7 +350,7 @@ class Dataset:
         where = f"finding {finding['id'][:8]} ({finding['rule']})"
         if finding["rule"] == "unreadable-row":
             raise RecipeError("this row was never read", where, "mend its line in the source and prepare again")
-        if finding["action"] == "edit" and finding["stage"] == "get":
+        if finding["action"] == "edit" and finding["stage"] == "get" and finding["rule"] != "rewritten-answer":
             hint = f'action = "flag" in [clean.{finding["rule"]}], and prepare from the source again'
             raise RecipeError("this was hidden before anything was written", where, hint)
         if finding["rule"] == "missing-label" and verdict == "reject":

@@ -73,6 +73,12 @@ RULES_WITHOUT_STEP = {
     Its answer was cut off, refused, no JSON, or did not come; the budget was used up; or what came was empty or the same as
     another row. The finding says which. What was paid for is kept; `tuneset generate RUN` asks for what is missing.
     """,
+    "rewritten-answer": """Take the answers of a conversation as a model has rewritten them to your style guide.
+
+    `tuneset generate RUN --rewrite --style FILE` asks for them. Applied where another model (`--judge-model`) found that
+    every fact is kept and the style is met, and where no number and no link has changed; everything else waits for you,
+    with both answers side by side. Rejecting it keeps the answer as it was.
+    """,
     "bridges-splits": """Keep out new rows that would tie train and validation together.
 
     A later run keeps every earlier side. A new row that is nearly the same as rows on both sides would make the validation

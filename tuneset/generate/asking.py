@@ -6,9 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from tuneset.ask import Request
+    from tuneset.ask import Answer, Progress, Request
+    from tuneset.generate.wanted import Asked, Wanted
 
 
 class Cell(NamedTuple):
@@ -56,3 +58,18 @@ class Strategy(Protocol):
 
     def __call__(self, batch: Batch) -> Asks:
         """Write the request of a batch."""
+
+
+def ask(
+    requests: Sequence[Request], whom: Asked, wanted: Wanted, place: Path, watch: Callable[[Progress], None]
+) -> list[Answer]:
+    """Ask the writer or the judge, one by one or in batches as the recipe wants; the answers in the order of the requests."""
+    if not requests:
+        return []
+    from tuneset.ask import ask_many, batched  # noqa: PLC0415  with httpx
+    from tuneset.ask.asked import key_of  # noqa: PLC0415
+
+    model, whole = whom.asked(), [each._replace(parameters=whom.parameters) for each in requests]
+    asking = batched if wanted.batch else ask_many
+    came = {each.key: each for each in asking(whole, model, place, wanted.budget(), watch)}
+    return [came[key_of(each, model)] for each in whole]

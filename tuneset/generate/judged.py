@@ -8,6 +8,7 @@ import orjson
 import polars as pl
 
 from tuneset.generate import audit, strategies
+from tuneset.generate.asking import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,23 +56,17 @@ def _asked(  # noqa: PLR0913, PLR0917
     new: Sequence[Row], wanted: Wanted, task: Task, told: Prompts, place: Path, watch: Callable[[Progress], None]
 ) -> list[dict[str, Any] | None]:
     """Ask the judge, the rows mixed: a request full of one label would tell it what was asked for."""
-    from tuneset.ask import ask_many  # noqa: PLC0415
-    from tuneset.ask.asked import key_of  # noqa: PLC0415
-
     assert wanted.judge is not None  # noqa: S101
     order = sorted(range(len(new)), key=lambda at: new[at].key)
-    asked = strategies.judge_requests([str(new[at].text) for at in order], task, told, EACH)
-    requests = [each._replace(parameters=wanted.judge.parameters) for each in asked]
-    model = wanted.judge.asked()
-    answers = {each.key: each for each in ask_many(requests, model, place, wanted.budget(), watch)}
+    requests = strategies.judge_requests([str(new[at].text) for at in order], task, told, EACH)
+    answers = ask(requests, wanted.judge, wanted, place, watch)
     verdicts: list[dict[str, Any] | None] = [None] * len(new)
-    for number, request in enumerate(requests):
+    for number, answer in enumerate(answers):
         part = order[number * EACH : (number + 1) * EACH]
-        answer = answers[key_of(request, model)]
         if answer.problem:
             continue
         for at, (labels, sure) in zip(part, strategies.judged(answer.value, len(part), task), strict=True):
-            verdicts[at] = _verdict(new[at], labels, answer.reply.model or model.name, sure=sure)
+            verdicts[at] = _verdict(new[at], labels, answer.reply.model or wanted.judge.model, sure=sure)
     return verdicts
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tuneset.generate import attributes, judged, prompts, rows, seeds, strategies
-from tuneset.generate.asking import Batch
+from tuneset.generate import answers, attributes, judged, prompts, rows, seeds, strategies
+from tuneset.generate.asking import Batch, ask
 from tuneset.generate.cells import cells
 from tuneset.generate.documents import passages
 from tuneset.generate.ground import Ground, ground
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tuneset.ask import Answer, Estimate, Progress, Request
+    from tuneset.ask import Answer, Estimate, Progress
     from tuneset.folder import Folder
     from tuneset.generate.asking import Asks, Cell
     from tuneset.generate.wanted import Wanted
@@ -32,7 +32,7 @@ ROUNDS = 3  # what is lost of a round is asked for again in the next
 class Made(NamedTuple):
     """What a source has come to."""
 
-    written: int  # rows by now
+    rows: int  # by now, lost ones as well
     wanted: int  # rows that were missing when this began
     lost: int  # rows asked for now that did not come
     cost: float  # spent in all, in the currency of the prices
@@ -58,23 +58,26 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
     The run must have been prepared up to judging: seeds are real rows of its train side. What was written before stays
     and counts. Killed at any point, the same call goes on: what was answered is not asked again.
     """
-    plan, place, known = (
-        _plan(folder, source),
-        rows.place(folder, source.name),
-        rows.load(rows.place(folder, source.name)),
-    )
-    missing = _missing(plan)
-    found = known + _written(plan, missing, known, place, _told("written", say))
-    watch = _told("judged", say)
-    found = judged.with_verdicts(found, plan.ground.train, plan.wanted, plan.task, plan.told, place, watch)
+    plan, place = _plan(folder, source), rows.place(folder, source.name)
+    known, train = rows.load(place), plan.ground.train
+    asking = answers.Asking(plan.wanted, plan.task, plan.told, place, _told("answers", say))
+    missing = [] if plan.wanted.rewrite else _missing(plan)
+    if plan.wanted.rewrite:
+        found = known + answers.rewritten(train, known, asking)
+    else:
+        found = known + _written(plan, missing, known, place, _told("rows", say))
+        watch = _told("judged", say)
+        found = judged.with_verdicts(found, train, plan.wanted, plan.task, plan.told, place, watch)
+    if answers.is_conversations(train) and not plan.wanted.rewrite:
+        found = answers.answered(found, train, asking)
     place.mkdir(parents=True, exist_ok=True)
-    shown = {each for row in found[len(known) :] for each in row.origin["seeds"]}
-    rows.save(place, found, plan.ground.train.filter(pl.col("id").is_in(sorted(shown))))
     new = found[len(known) :]
-    came, asked = sum(not row.problem for row in new), sum(cell.rows for cell in missing)
-    lost, cost = len(new) - came, spent(place)
+    shown = {each for row in new for each in row.origin["seeds"]}
+    rows.save(place, found, train.filter(pl.col("id").is_in(sorted(shown))))
+    came, cost = sum(not row.problem for row in new), spent(place)
     rows.end(place, source, cost)
-    return Made(sum(not row.problem for row in found), asked, lost, cost, _says(source, asked, came, lost, cost))
+    asked = sum(cell.rows for cell in missing) or len(new)
+    return Made(len(found), asked, len(new) - came, cost, _says(source, asked, came, len(new) - came, cost))
 
 
 def spent(place: Path) -> float:
@@ -97,17 +100,22 @@ def would(folder: Folder, source: Source) -> Would:
     from tuneset.ask import dry_run  # noqa: PLC0415
 
     plan, place = _plan(folder, source), rows.place(folder, source.name)
+    known, budget, writer = rows.load(place), plan.wanted.budget(), plan.wanted.writer.asked()
+    batch = plan.wanted.batch
+    if plan.wanted.rewrite:
+        asking = answers.Asking(plan.wanted, plan.task, plan.told, place, lambda _: None)
+        found = answers.rewriting(plan.ground.train, known, asking)
+        return Would([], dry_run(answers.requests(found, asking), writer, place, budget, batch=batch), None)
     missing = _missing(plan)
-    asks = list(_asks(plan, missing, rows.numbers(rows.load(place))))
-    budget = plan.wanted.budget()
-    writing = dry_run([each.request for each in asks], plan.wanted.writer.asked(), place, budget)
+    asks = list(_asks(plan, missing, rows.numbers(known)))
+    writing = dry_run([each.request for each in asks], writer, place, budget, batch=batch)
     if plan.wanted.judge is None or not missing:
         return Would(missing, writing, None)
     texts = plan.ground.train["text"].drop_nulls().to_list()
     number = sum(cell.rows for cell in missing)
     like = [texts[place % len(texts)] for place in range(number)]
     requests = strategies.judge_requests(like, plan.task, plan.told, judged.EACH)
-    return Would(missing, writing, dry_run(requests, plan.wanted.judge.asked(), place, budget))
+    return Would(missing, writing, dry_run(requests, plan.wanted.judge.asked(), place, budget, batch=batch))
 
 
 def _plan(folder: Folder, source: Source) -> _Plan:
@@ -137,8 +145,6 @@ def _written(
     plan: _Plan, missing: Sequence[Cell], known: Sequence[Row], place: Path, watch: Callable[[Progress], None]
 ) -> list[Row]:
     """Ask until every cell has its rows, three times at the most; rows in the order of the requests, lost ones as well."""
-    from tuneset.ask import ask_many  # noqa: PLC0415
-
     done: list[Row] = []
     texts = [*(row.text for row in known if row.text), *plan.ground.real["text"].drop_nulls()]
     said = set(_folded(texts))
@@ -147,21 +153,13 @@ def _written(
         asks = list(_asks(plan, short, rows.numbers([*known, *done])))
         if not asks:
             break
-        requests: list[Request] = [each.request for each in asks]
-        model, budget = plan.wanted.writer.asked(), plan.wanted.budget()
-        answers = {each.key: each for each in ask_many(requests, model, place, budget, watch)}
-        came = [row for each in asks for row in _rows(each, answers[_key(each, model)], plan.wanted, said)]
+        heard = ask([each.request for each in asks], plan.wanted.writer, plan.wanted, place, watch)
+        came = [row for each, answer in zip(asks, heard, strict=True) for row in _rows(each, answer, plan.wanted, said)]
         done += came
         short = _short(short, came)
         if any(row.problem == "budget" for row in came):
             break
     return done
-
-
-def _key(asks: Asks, model: Any) -> str:
-    from tuneset.ask.asked import key_of  # noqa: PLC0415
-
-    return key_of(asks.request, model)
 
 
 def _short(asked: Sequence[Cell], came: Sequence[Row]) -> list[Cell]:
@@ -263,10 +261,10 @@ def _told(what: str, say: Callable[[str], None]) -> Callable[[Progress], None]:
 
     def watch(now: Progress) -> None:
         of = f" of {now.of:,}" if now.of is not None else ""
-        lost = f", {now.problems:,} came to nothing" if now.problems else ""
+        good = f", {1 - now.problems / now.done:.0%} of them of use" if now.done else ""
         left = f", {now.seconds:,.0f} s left" if now.seconds is not None else ""
         more = f"; {now.says}" if now.says else ""
-        say(f"{what}: {now.done:,}{of} requests{lost}, {now.money:.2f} spent{left}{more}")
+        say(f"{what}: {now.done:,}{of} requests{good}, {now.money:.2f} spent{left}{more}")
 
     return watch
 

@@ -28,6 +28,7 @@ VARYING: dict[str, dict[str, Any]] = {
     "document": {"rows": 1, "label": "", "others": (), "document": "", "seeds": (), "attributes": ()},
     "judge": {"texts": ()},
     "answer": {"turns": ()},
+    "check": {"turns": (), "answer": "", "earlier": ""},
     "rewrite": {"turns": (), "answer": ""},
 }
 _VERSION = re.compile(r"<!-- version: ([\w.-]+) -->")
@@ -81,7 +82,7 @@ def load(folder: str = "") -> Prompts:
     Errors: RecipeError for a folder that cannot be read, a file without both parts, and what a template cannot use.
 
     >>> sorted(load()), load()["judge"].called
-    (['answer', 'attributes', 'boundary', 'document', 'judge', 'paraphrase', 'rewrite'], 'judge@1')
+    (['answer', 'attributes', 'boundary', 'check', 'document', 'judge', 'paraphrase', 'rewrite'], 'judge@1')
     """
     own = _own(Path(folder)) if folder else {}
     ours = resources.files("tuneset.generate").joinpath("prompts")

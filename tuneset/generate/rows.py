@@ -26,7 +26,7 @@ ROWS, SEEDS = "rows.jsonl", "seeds.jsonl"
 ENDED = "ended.json"  # for which settings the rows were written, and what they cost
 # What changes only how much may be spent: rows that are there are not written anew for it.
 PAYS = frozenset({"most_cost", "most_tokens", "most_requests"})
-RULE = "not-written"
+RULE, REWRITTEN = "not-written", "rewritten-answer"
 
 
 class Row(NamedTuple):
@@ -41,6 +41,7 @@ class Row(NamedTuple):
     messages: str | None = None
     problem: str = ""
     says: str = ""
+    example: str = ""  # the id of the example whose answers these messages have, rewritten
 
 
 def place(folder: Folder, name: str) -> Path:
@@ -132,7 +133,8 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
 
     A request that came to nothing is an example without text, and a finding that says why.
     """
-    rows = load(path)
+    everything = load(path)
+    rows = [row for row in everything if not row.example]
     frame = pl.DataFrame(
         {
             "text": [row.text for row in rows],
@@ -160,9 +162,41 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
     made = frame.with_columns(id=model.example_ids(name, content), label=label, source=pl.lit(name), extra=pl.lit("{}"))
     examples = made.select(pl.col(column).cast(kind) for column, kind in model.EXAMPLES.items())
     lost = made.filter(failed).select(rule=pl.lit(RULE), example="id", says="why", action=pl.lit("drop"))
-    count = f"{name}: {frame.height - lost.height:,} synthetic rows"
-    sentence = f"{count}; {lost.height:,} were asked for and not written" if lost.height else count
-    return Read(examples, model.as_findings(lost), first.columns, first.task, (sentence,), first.preview.clear())
+    findings = pl.concat([model.as_findings(lost), rewritten([row for row in everything if row.example])])
+    sentence = _count(name, rows, findings.height)
+    return Read(examples, findings, first.columns, first.task, (sentence,), first.preview.clear())
+
+
+def _count(name: str, rows: Sequence[Row], said: int) -> str:
+    lost = sum(bool(row.problem) for row in rows)
+    parts = [
+        f"{len(rows) - lost:,} synthetic rows" if rows or not said else "",
+        f"{lost:,} were asked for and not written" if lost else "",
+        f"{said - lost:,} conversations with rewritten answers" if said > lost else "",
+    ]
+    return f"{name}: {'; '.join(filter(None, parts))}"
+
+
+def rewritten(rows: Sequence[Row]) -> pl.DataFrame:
+    """Say of each example what its answers are after rewriting; the last rewriting of an example counts.
+
+    It is applied where another model found it good and no number or link has changed, else it waits for a person.
+    """
+    last = {row.example: row for row in rows if row.messages and row.messages != row.origin["before"]}
+    said = [
+        {
+            "rule": REWRITTEN,
+            "example": row.example,
+            "action": "edit",
+            "when": "default" if row.origin["good"] else "on-accept",
+            "field": "/messages",
+            "before": row.origin["before"],
+            "after": row.messages,
+            "says": row.says,
+        }
+        for row in last.values()
+    ]
+    return model.as_findings(pl.DataFrame(said, schema_overrides=dict.fromkeys(("before", "after"), pl.String)))
 
 
 def _origin(told: dict[str, Any]) -> str:

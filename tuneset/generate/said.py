@@ -27,7 +27,12 @@ def would(found: Would, *, as_json: bool) -> None:
         return
     screen = console()
     rows = sum(cell.rows for cell in found.cells)
-    say(screen, "  ", Text(f"{counted(rows, 'row')} would be written" if rows else "Nothing is missing", style="bold"))
+    asked = (
+        f"{counted(found.writing.requests, 'answer')} would be rewritten"
+        if found.writing.requests
+        else "Nothing is missing"
+    )
+    say(screen, "  ", Text(f"{counted(rows, 'row')} would be written" if rows else asked, style="bold"))
     for cell in found.cells[:SHOWN]:
         say(screen, f"  {cell.rows:>6,}  ", Text.assemble(plain(cell.labels or "texts", 70), (f"  {cell.why}", "dim")))
     if len(found.cells) > SHOWN:
@@ -41,7 +46,7 @@ def would(found: Would, *, as_json: bool) -> None:
     _estimate(screen, "writing", found.writing)
     if found.judging:
         _estimate(screen, "judging", found.judging)
-    if rows:
+    if found.writing.requests:
         say(screen, "\n  ", Text("Nothing was sent. The same command without --dry-run asks.", style="dim"))
 
 

@@ -122,6 +122,17 @@ def rewrite_request(
     return _turn(prompts["rewrite"], turns, {"answer": line({"answer": answer}, TURN)}, style, task, room)
 
 
+def check_request(  # noqa: PLR0913, PLR0917
+    turns: Sequence[Mapping[str, str]], answer: str, earlier: str, style: str, task: Task, prompts: Prompts
+) -> Request:
+    """Ask whether an answer keeps to the conversation, or to the `earlier` one that it is a rewriting of, and to the style."""
+    more = {
+        "answer": line({"answer": answer}, TURN),
+        "earlier": line({"answer": earlier}, TURN) if earlier else "",
+    }
+    return _turn(prompts["check"], turns, more, style, task, ROOM)._replace(schema=CHECKED)
+
+
 def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Write a schema of an object as strict servers want it: every property there, and no other."""
     return {
@@ -136,6 +147,7 @@ TEXT = _closed({"text": {"type": "string"}})
 WRITTEN = _closed({"rows": {"type": "array", "items": TEXT}})
 _VERDICT = _closed({"number": {"type": "integer"}, "label": {"type": "integer"}, "sure": {"type": "boolean"}})
 LABELLED = _closed({"rows": {"type": "array", "items": _VERDICT}})
+CHECKED = _closed({name: {"type": "boolean"} for name in ("keeps", "style", "sure")})
 
 
 def _asks(prompt: Prompt, system: str, fixed: Mapping[str, Any], task: Task, batch: Batch) -> Asks:

@@ -26,6 +26,7 @@ class Asked(BaseModel):
     price_in: Share | None = None  # of a million tokens, in any one currency
     price_out: Share | None = None
     price_cached: Share | None = None
+    batch_price: Annotated[float, Field(gt=0, le=1)] = 0.5  # of a request in a batch, as a share of the price
     context: Count = 0  # tokens of prompt and answer together (0: not known)
     limit: str = "max_tokens"  # what the server calls the limit; OpenAI's newer models: max_completion_tokens
     plain_http: bool = False  # lets texts and key go unencrypted to another machine
@@ -47,10 +48,13 @@ class Wanted(BaseModel):
     per_label: Count = 0  # fill each label up to so many examples of the train side
     rows: Count = 0  # write so many, over all labels by their shares
     gaps: bool = False  # fill what judging found to be thin
+    rewrite: bool = False  # rewrite the answers of conversations to the style guide instead
+    style: str = ""  # a file: how answers of conversations are to be written
     strategies: list[Strategy] = ["attributes", "boundary"]  # taken in turn
     attributes: dict[str, list[str]] = {}  # what to vary besides, or instead: name = [values]
     documents: list[str] = []  # files and folders that `document` writes from
     prompts: str = ""  # a folder whose files are taken before ours
+    batch: bool = False  # ask in batches, at half the price and within hours, where the server has them
     per_request: Annotated[int, Field(ge=1, le=50)] = 5  # rows that one request asks for
     seeds: Count = 4  # examples that one request shows
     most_cost: Share | None = None  # the most that may be spent in all, in the currency of the prices
@@ -60,8 +64,10 @@ class Wanted(BaseModel):
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Wanted:
-        if sum(map(bool, (self.per_label, self.rows, self.gaps))) != 1:
-            raise ValueError("give one of per_label, rows and gaps")
+        if sum(map(bool, (self.per_label, self.rows, self.gaps, self.rewrite))) != 1:
+            raise ValueError("give one of per_label, rows, gaps and rewrite")
+        if self.rewrite and not self.style:
+            raise ValueError("rewrite needs style, a file that says how answers are to be written")
         if not self.strategies:
             raise ValueError("name a strategy, as attributes")
         if "document" in self.strategies and not self.documents:
@@ -75,7 +81,7 @@ class Wanted(BaseModel):
         return Budget(self.most_cost, self.most_tokens, self.most_requests)
 
 
-MANY = ("per_label", "rows", "gaps")
+MANY = ("per_label", "rows", "gaps", "rewrite")
 ASKED = ("model", "url", "key_env", "price_in", "price_out")
 
 
@@ -97,7 +103,7 @@ def of(known: Wanted | None, **options: Any) -> Wanted:
         if key not in names or key in ("writer", "judge"):
             raise unknown("option", key, names, "generate")
     if any(key in given for key in MANY):
-        values |= dict.fromkeys(MANY[:2], 0) | {"gaps": False}
+        values |= dict.fromkeys(MANY[:2], 0) | dict.fromkeys(MANY[2:], False)
     writer = (values.get("writer") or {}) | {key: given.pop(key) for key in ASKED if key in given}
     judge = {key: given.pop(f"judge_{key}") for key in ASKED if f"judge_{key}" in given}
     if judge:
