@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tuneset import model, near
+from tuneset import features, model, near
 from tuneset.apply import apply
 from tuneset.clean import ModelTalk, OffLabel
 from tuneset.dedupe import SeedCopy
+from tuneset.features import cache_folder
 from tuneset.generate.audit import classified
 from tuneset.generate.copies import rouge_l
 from tuneset.split import draw, place
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+EMBEDDER = os.environ.get("TUNESET_EMBEDDER", "")
 SIZES = (200, 500, 2000, 0)  # real rows; 0: all there are
 SHOWN = 4  # seeds that a prompt shows
 T95 = {4: 2.776, 9: 2.262, 19: 2.093}  # Student's t by degrees of freedom
@@ -330,35 +332,60 @@ def leak_table(found: Sequence[Sequence[Worth]]) -> None:
 class Teachers(NamedTuple):
     """Who judges the paraphrases in the place of another model, and what is taken for the truth."""
 
-    judge: dict[str, str]  # by text: the label that a classifier reads that learned the 9,003 rows that are no seeds
-    truth: dict[str, str | None]  # by text: what two others agree on that learned test rows besides; None: they do not
+    judge: dict[str, str]  # by text: the label that a classifier reads that learned the 8,995 rows that are no seeds
+    truth: dict[str, str | None]  # by text: what two agree on that learned the test rows besides; None: they do not
+    by: str
 
 
-def teachers(data: Path) -> Teachers:
-    """Let three classifiers read every paraphrase; none of them learned a seed."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.naive_bayes import ComplementNB
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import LinearSVC
+def teachers(data: Path, model_: str = EMBEDDER) -> Teachers:
+    """Let classifiers read every paraphrase; none of them learned a seed.
 
+    With an embedding model (TUNESET_EMBEDDER=FOLDER) the judge reads by its vectors, which the student, who reads by
+    letters, does not have; without one by letters and words.
+    """
     written = paraphrased(data)
     train, test = (pl.read_csv(data / "banking77" / f"{part}.csv") for part in ("train", "test"))
     seeds = near.normal(written["original"].unique())
     others = train.filter(~near.normal(train["text"]).is_in(seeds.implode()))
-    texts = written["text"].to_list()
-
-    def says(made_of: Any, rows: pl.DataFrame) -> list[str]:
-        return list(map(str, made_of.fit(rows["text"].to_list(), rows["category"].to_list()).predict(texts)))
-
-    words = {"ngram_range": (1, 2), "sublinear_tf": True}
-    judge = says(make_pipeline(TfidfVectorizer(**words), LogisticRegression(C=10, max_iter=300)), others)
     both = pl.concat([others, test])
+    texts = written["text"]
+    if model_:
+        vectors = features.vectors(pl.concat([both["text"], texts]), model_, cache=cache_folder())
+        rows, asked = vectors[: both.height], vectors[both.height :]
+        judge_ = by_vectors(rows[: others.height], others["category"], asked)
+        truth = by_vectors(rows, both["category"], asked), by_spelling(both, texts)
+    else:
+        judge_ = by_spelling(others, texts)
+        truth = by_spelling(both, texts), by_words(both, texts)
+    agreed = [one if one == other else None for one, other in zip(*truth, strict=True)]
+    named = "an embedding model's vectors" if model_ else "letters and words"
+    return Teachers(dict(zip(texts, judge_, strict=True)), dict(zip(texts, agreed, strict=True)), named)
+
+
+def by_vectors(rows: Any, labels: pl.Series, asked: Any) -> list[str]:
+    from sklearn.svm import LinearSVC
+
+    return list(map(str, LinearSVC(C=1.0, random_state=0).fit(rows, labels.to_list()).predict(asked)))
+
+
+def by_spelling(rows: pl.DataFrame, asked: pl.Series) -> list[str]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.svm import LinearSVC
+
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    first = says(make_pipeline(letters, LinearSVC(C=1.0, random_state=0)), both)
-    second = says(make_pipeline(TfidfVectorizer(**words), ComplementNB(alpha=0.3)), both)
-    truth = [one if one == other else None for one, other in zip(first, second, strict=True)]
-    return Teachers(dict(zip(texts, judge, strict=True)), dict(zip(texts, truth, strict=True)))
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    read = make_pipeline(make_union(letters, words), LinearSVC(C=1.0, random_state=0))
+    return list(map(str, read.fit(rows["text"].to_list(), rows["category"].to_list()).predict(asked.to_list())))
+
+
+def by_words(rows: pl.DataFrame, asked: pl.Series) -> list[str]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.naive_bayes import ComplementNB
+    from sklearn.pipeline import make_pipeline
+
+    read = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), ComplementNB(alpha=0.3))
+    return list(map(str, read.fit(rows["text"].to_list(), rows["category"].to_list()).predict(asked.to_list())))
 
 
 class Gained(NamedTuple):
@@ -439,6 +466,10 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 def judge_table(data: Path, draws: int) -> None:
     known = teachers(data)
+    agrees = np.mean(
+        [known.judge[text] == label for text, label in paraphrased(data).select("text", "label").iter_rows()]
+    )
+    print(f"the other model is played by a classifier on {known.by}: it agrees with {agrees:.3f} of the labels")
     clear = [label for label in known.truth.values() if label is not None]
     print(
         f"the truth is taken from {len(clear):,} of {len(known.truth):,} paraphrases on which its two readers agree\n"

@@ -119,7 +119,7 @@ class Known(NamedTuple):
     order: list[int]  # the synthetic rows, by their ids
     synthetic: frozenset[int]  # the same
     words: Mapping[int, tuple[str, ...]]  # of synthetic rows and seeds
-    seeds: Mapping[int, tuple[int, ...]]  # of each synthetic row, those that are here
+    seeds: Mapping[int, tuple[int, ...]]  # of each synthetic row, those that are here, itself not among them
     labels: pl.Series
     near: Mapping[int, list[tuple[int, float]]]  # the rows that a synthetic row resembles, and how much
 
@@ -131,7 +131,7 @@ def _known(examples: pl.DataFrame, written: Bools, found: near.Pairs) -> Known:
     )
     named = rows.select("row", "seed").explode("seed").filter(pl.col("seed").str.starts_with(SEED))
     place = examples.select(seed=pl.lit(SEED) + pl.col("id"), at=pl.int_range(pl.len()))
-    here = named.join(place, on="seed", how="inner").unique().sort("row", "at")
+    here = named.join(place, on="seed", how="inner").filter(pl.col("row") != pl.col("at")).unique().sort("row", "at")
     seeds = {row: tuple(at) for row, at in here.group_by("row").agg("at").iter_rows()}
     looked = sorted({*rows["row"].to_list(), *here["at"].to_list()})
     forms = near.normal(examples["text"].gather(looked)).fill_null("").to_list()
@@ -161,7 +161,7 @@ def _limit(found: near.Pairs, written: Bools, most: float) -> float:
 def _copies(known: Known, limit: float) -> Iterator[Copy]:
     """Go through the synthetic rows and give each that is a copy of a real row or of one that was kept."""
     held: dict[tuple[int, tuple[str, ...]], list[int]] = {}  # by seed and by what is left of a text without one word
-    for seed in dict.fromkeys(chain.from_iterable(known.seeds.values())):
+    for seed in set(chain.from_iterable(known.seeds.values())) - known.synthetic:
         for rest in _rests(known.words[seed]):
             held.setdefault((seed, rest), []).append(seed)
     kept: set[int] = set()
@@ -176,7 +176,7 @@ def _copies(known: Known, limit: float) -> Iterator[Copy]:
             if known.labels[copy.twin] == known.labels[row]:
                 continue
         kept.add(row)
-        for seed in seeds:
+        for seed in {*seeds, row}:  # a synthetic row may itself be a seed
             for rest in rests:
                 held.setdefault((seed, rest), []).append(row)
 
