@@ -23,6 +23,7 @@ from tuneset.apply import apply
 from tuneset.clean import ModelTalk, OffLabel
 from tuneset.dedupe import SeedCopy
 from tuneset.features import cache_folder
+from tuneset.features.ngrams import BUCKETS, counts
 from tuneset.generate.audit import classified
 from tuneset.generate.copies import rouge_l
 from tuneset.split import draw, place
@@ -147,7 +148,7 @@ def planted(rows: pl.DataFrame, size: int, rng: np.random.Generator, most: int =
         return [ids[at] for at in [*besides, *near_by.tolist()][:SHOWN]]
 
     labels = real["label"].gather(of).to_list()
-    lineages = {
+    lineages: dict[bool, tuple[list[list[str]], list[list[str]]]] = {
         True: (
             [shown(label, [at]) for label, at in zip(labels, of, strict=True)],
             [shown(label, []) for label in others["label"]],
@@ -237,9 +238,9 @@ def copies_table(found: pl.DataFrame) -> None:
     print("\nedits with lineage, by the words of the real row")
     for least, most in ((2, 2), (3, 3), (4, 4), (5, 6), (7, 9), (10, 99)):
         some = edits.filter(pl.col("words").is_between(least, most))
-        shares = {name: part["ours"].mean() for (name,), part in some.group_by("set", maintain_order=True)}
+        caught = some.group_by("set", maintain_order=True).agg(pl.col("ours").mean()).rows()
         words = f"{least}" if least == most else f"{least} to {most}"
-        print(f"{words:>10}  {some.height:6} rows  " + "  ".join(f"{name} {each:.3f}" for name, each in shares.items()))
+        print(f"{words:>10}  {some.height:6} rows  " + "  ".join(f"{name} {each:.3f}" for name, each in caught))
 
 
 # ---- what a score is worth
@@ -247,14 +248,17 @@ def copies_table(found: pl.DataFrame) -> None:
 
 def accuracy(texts: pl.Series, labels: pl.Series, asked: Sequence[tuple[pl.Series, pl.Series]]) -> list[float]:
     """Learn texts and labels (char n-grams, TF-IDF, linear SVM), and return the share of right answers on other rows."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.svm import LinearSVC
 
-    grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    model_ = LinearSVC(C=1.0, random_state=0).fit(grams.fit_transform(texts.to_list()), labels.to_list())
-    return [
-        float(np.mean(model_.predict(grams.transform(text.to_list())) == label.to_numpy())) for text, label in asked
-    ]
+    rare = TfidfTransformer(sublinear_tf=True)
+    student = LinearSVC(C=1.0, random_state=0).fit(rare.fit_transform(letters(texts)), labels.to_list())
+    return [float(np.mean(student.predict(rare.transform(letters(text))) == right.to_numpy())) for text, right in asked]
+
+
+def letters(texts: pl.Series) -> Any:
+    """Count n-grams of 2 to 5 letters inside words; as scikit-learn's char_wb, and fifty times as fast."""
+    return counts(texts)[:, :BUCKETS]
 
 
 def sides(labels: pl.Series, groups: Ints, number: int, pinned: Bools | None = None) -> Bools:

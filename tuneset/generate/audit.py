@@ -70,7 +70,7 @@ def _read(seen: View, column: Labels, real: int) -> list[Read | None]:
     """Read one column: learn from the first `real` rows, and say what is read in the others."""
     given = _given(column)
     learn = np.flatnonzero(given[:real].any(axis=1))
-    known = given[learn].any(axis=0)
+    known = np.asarray(given[learn].any(axis=0), np.bool_)
     asked = given[real:]
     if np.count_nonzero(known) < 2:
         return [None] * len(asked)
@@ -81,7 +81,7 @@ def _read(seen: View, column: Labels, real: int) -> list[Read | None]:
     several = column.several is not None
     sure = Judged(names, learn, np.ones(len(learn), np.bool_), truth > 0, held_out, several)
     likely = ridge.scores(made, seen.vectors[real:])
-    strange = ~asked.any(axis=1) | asked[:, ~known].any(axis=1)
+    strange = np.asarray(~asked.any(axis=1) | asked[:, ~known].any(axis=1), np.bool_)
     return _verdicts(likely, asked[:, known], strange, sure, limit(sure, THRESHOLD))
 
 

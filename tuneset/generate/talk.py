@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RUN = 8  # words in a row that a row has in common with a prompt only where the prompt was copied
 PROMPTS = "prompts"  # a folder of this package
@@ -73,7 +77,7 @@ _TALK: tuple[tuple[str, str], ...] = (
     ),
     ("was cut off", r"(?:\.\.\.|\u2026)\s*\[(?:truncated|continued|cut)|\A\W*\Z"),
 )
-_PATTERNS = tuple((says, re.compile(pattern, re.IGNORECASE).search) for says, pattern in _TALK)
+_PATTERNS = tuple((says, re.compile(pattern, re.IGNORECASE)) for says, pattern in _TALK)
 _JSON = re.compile(r"\A\s*(?:[{\[]\s*[\"'{\[}\]]|[\"'][\w ]{1,30}[\"']\s*:)")
 # Who declines in the place of a customer does it at once, and says so of what was asked; "I cannot log in" is no refusal.
 _SORRY = re.compile(
@@ -91,9 +95,12 @@ def talk(text: str, labels: frozenset[str] = frozenset()) -> str | None:
     ('announces what comes: "Certainly! Below are three paraphrases:"', None)
     """
     plain = text.replace("\u2019", "'").replace("\u2018", "'")
-    for says, looked_for in (*_PATTERNS, *_READ):
-        if found := looked_for(plain):
-            return _quoted(says, found if isinstance(found, str) else found[0])
+    for says, pattern in _PATTERNS:
+        if found := pattern.search(plain):
+            return _quoted(says, found[0])
+    for says, words_of in _READ:
+        if words := words_of(plain):
+            return _quoted(says, words)
     leaked = _label_in(plain, labels)
     return _quoted("names its label", leaked) if leaked else None
 
@@ -152,8 +159,8 @@ def prompt_runs() -> frozenset[str]:
     return frozenset(run for file in files for run in _runs(file.read_text(encoding="utf-8")))
 
 
-_READ = (
-    ("is JSON", _JSON.match),
+_READ: tuple[tuple[str, Callable[[str], str | None]], ...] = (
+    ("is JSON", lambda text: text if _JSON.match(text) else None),
     ("was left to fill in", _unfilled),
     ("declines", _declines),
     ("repeats what it was told", _of_a_prompt),
