@@ -41,7 +41,6 @@ DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[2] / "shared" 
 EMBEDDER = os.environ.get("TUNESET_EMBEDDER", "")
 SIZES = (200, 500, 2000, 0)  # real rows; 0: all there are
 SHOWN = 4  # seeds that a prompt shows
-T95 = {4: 2.776, 9: 2.262, 19: 2.093}  # Student's t by degrees of freedom
 UNDECIDED = pl.DataFrame(schema=model.DECISIONS)
 
 
@@ -321,7 +320,7 @@ def without(rows: pl.DataFrame, others: pl.Series, threshold: float) -> pl.DataF
 
 
 def leak_table(found: Sequence[Sequence[Worth]]) -> None:
-    print(f"500 real rows, 10 paraphrases of each seed, {len(found)} draws; standard deviation over draws\n")
+    print(f"500 real rows, 10 paraphrases of each seed, {len(found)} draws; ± standard deviation over draws\n")
     print(f"{'':<52}{'validation':>16}{'true test':>16}{'too good by':>18}")
     for column in zip(*found, strict=True):
         values = np.array([[each.validation, each.test, each.validation - each.test] for each in column])
@@ -463,8 +462,10 @@ def judged_away(rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Return a mean and its 95 % interval (Student's t over draws)."""
+    from scipy.stats import t
+
     each = np.array(values)
-    half = T95[len(each) - 1] * each.std(ddof=1) / np.sqrt(len(each))
+    half = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each))
     return float(each.mean()), float(each.mean() - half), float(each.mean() + half)
 
 
@@ -503,12 +504,12 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for part in ("copies", "leak", "judge"):
         asked.add_argument(f"--{part}", action="store_true")
-    asked.add_argument("--draws", type=int, default=0, help="draws of rows: 10 for --copies and --leak, 5 for --judge")
+    asked.add_argument("--draws", type=int, default=0, help="draws of rows, 10 where not given")
     given = asked.parse_args()
     parts: dict[str, Callable[[], None]] = {
         "copies": lambda: copies_table(copies(DATA, given.draws or 10)),
         "leak": lambda: leak_table([leak(DATA, number) for number in range(given.draws or 10)]),
-        "judge": lambda: judge_table(DATA, given.draws or 5),
+        "judge": lambda: judge_table(DATA, given.draws or 10),
     }
     for part, does in parts.items():
         if getattr(given, part):

@@ -101,7 +101,8 @@ class OffLabel:
     classifier knows no more than the rows that it learned, and dropping what it doubts was measured to gain nothing.
     Where the judge doubts, nothing is done by itself.
     `act`: "drop" as above; "ask" suggests it where a model disagrees, too; "flag" only says so.
-    Measured: bench/synthetic.py --judge, see the page on generating.
+    Measured (bench/synthetic.py --judge, ten paraphrases by ChatGPT of each of 200 real rows): with a judge that agrees
+    with .845 of the labels, .92 of the rows off their label go, and .05 of the good ones, copies among them.
     Limits: it is as right as the judge. A row that no judge has seen is not spoken of.
 
     >>> from tuneset.testing import examples
