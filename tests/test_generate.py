@@ -205,7 +205,7 @@ def test_another_model_judges_without_being_told_and_what_it_reads_otherwise_is_
 def test_nothing_is_asked_where_no_key_no_model_or_no_limit_is_there(run, server, monkeypatch):
     with pytest.raises(RecipeError, match="no model is named"):
         run.generate(per_label=9)
-    with pytest.raises(RecipeError, match="one of per_label, rows and gaps"):
+    with pytest.raises(RecipeError, match="one of per_label, rows, gaps and rewrite"):
         run.generate(**asked(server))
     with pytest.raises(RecipeError, match="nothing limits"):
         run.generate(per_label=9, **asked(server, most_requests=None))
@@ -256,7 +256,7 @@ def test_a_recipe_with_a_synthetic_source_writes_behind_the_split(tmp_path, run,
         ),
         (
             'paths = ["a.csv"]\n[[sources]]\nkind = "synthetic"\n[sources.generate]\nrows = 5\ngaps = true\nwriter = {model = "m"}',
-            "give one of per_label, rows and gaps",
+            "give one of per_label, rows, gaps and rewrite",
         ),
     ],
 )
