@@ -335,7 +335,8 @@ def test_rows_are_shared_out_over_labels_as_they_stand():
 
 def test_gaps_are_what_judging_found_to_be_thin():
     labels = [f'{{"l": "{each}"}}' for each in "xy"]
-    real = pl.DataFrame({"id": [str(each) for each in range(60)], "labels": [labels[0]] * 55 + [labels[1]] * 5})
+    said = {"id": [str(each) for each in range(60)], "text": ["where is my card today"] * 60}
+    real = pl.DataFrame(said | {"labels": [labels[0]] * 55 + [labels[1]] * 5})
     sides = real.select("id", side=pl.lit("train"))
     like = {"label": "x", "like": ["far away"], "rows": 7, "words": "7 of 70 of the target's texts are like these"}
     lights = [{"label": "x", "light": "green"}, {"label": "y", "light": "red"}]
@@ -345,6 +346,15 @@ def test_gaps_are_what_judging_found_to_be_thin():
         (labels[0], 7, ("far away",)),
         (labels[1], 35, ()),
     ]
+
+
+def test_a_gap_of_another_length_and_language_asks_for_both():
+    real = pl.DataFrame({"id": list("abcd"), "text": ["where is my card today"] * 4, "labels": ['{"l": "x"}'] * 4})
+    like = ["Ich warte nun seit drei Wochen auf meine neue Karte und habe noch keine Antwort von Ihnen bekommen."] * 2
+    judged = {"representativeness": {"cells": [{"label": None, "like": like, "rows": 3, "words": "2 of 9"}]}}
+    sides = real.select("id", side=pl.lit("train"))
+    found = cells(of(None, model="m", gaps=True), real, sides, real.clear(), judged)
+    assert [dict(each.fixed) for each in found] == [{"length": "18 words", "language": "German"}]
 
 
 def test_documents_are_cut_into_passages_and_rows_are_written_from_them(tmp_path, run, server):

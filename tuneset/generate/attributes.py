@@ -115,7 +115,7 @@ def lengths(texts: pl.Series) -> list[str]:
     edges = (
         np.quantile(sizes.to_numpy(), np.linspace(TAIL, 1 - TAIL, BUCKETS + 1), method="nearest").astype(int).tolist()
     )
-    return [_range(low, high, unit) for low, high in pairwise(edges)]
+    return [between(low, high, unit) for low, high in pairwise(edges)]
 
 
 def unspaced(texts: pl.Series) -> bool:
@@ -155,10 +155,10 @@ def random(*key: str) -> np.random.RandomState:
     return np.random.RandomState(np.frombuffer(sha256("\0".join(key).encode()).digest(), np.uint32))
 
 
-def _range(low: int, high: int, unit: str) -> str:
+def between(low: int, high: int, unit: str) -> str:
     """Put a range into words.
 
-    >>> _range(1, 1, "words"), _range(3, 7, "words")
+    >>> between(1, 1, "words"), between(3, 7, "words")
     ('1 word', '3 to 7 words')
     """
     return f"{low} to {high} {unit}" if low < high else f"{low} {unit if low > 1 else unit[:-1]}"

@@ -10,6 +10,7 @@ import polars as pl
 
 from tuneset.errors import RunError
 from tuneset.generate.asking import Cell
+from tuneset.generate.attributes import LENGTH, between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
 # A label is green from 40 train rows on, see judge/size.py.
 GREEN = 40
-# Shares of a length or a language that differ by less than this between the set and its target are no gap.
-APART = 0.05
+SURE = 0.8  # from here on a text's language is named
 NONE = ""  # the labels of texts that have none
 
 
@@ -41,7 +41,7 @@ def cells(
     here = _counts(train, known.unique().sort().to_list())
     there = _counts(made, list(here))
     if wanted.gaps:
-        return _gaps(judged, {labels: here[labels] + there[labels] for labels in here})
+        return _gaps(judged, {labels: here[labels] + there[labels] for labels in here}, train["text"])
     if wanted.per_label:
         return [
             Cell(
@@ -73,11 +73,15 @@ def _shared_out(rows: int, here: Mapping[str, int]) -> list[Cell]:
     ]
 
 
-def _gaps(judged: Mapping[str, Any], here: Mapping[str, int]) -> list[Cell]:
-    """Ask for what judging found: rows like those of the target that have none near them, thin labels, lengths, languages."""
+def _gaps(judged: Mapping[str, Any], here: Mapping[str, int], texts: pl.Series) -> list[Cell]:
+    """Ask for what judging found: rows like those of the target that have none near them here, and thin labels.
+
+    Where the target's rows are of another length than most rows here, or in another language, so are those asked for; their
+    style and channel are those of the train rows most like them, which the prompt shows.
+    """
     compared = judged.get("representativeness") or {}
     found = [
-        Cell(labels, int(each["rows"]), each["words"], like=tuple(each["like"]))
+        Cell(labels, int(each["rows"]), each["words"], tuple(each["like"]), _fixed(each["like"], texts))
         for each in compared.get("cells") or []
         for labels in _of(each["label"], here)[:1]
     ]
@@ -92,6 +96,29 @@ def _gaps(judged: Mapping[str, Any], here: Mapping[str, int]) -> list[Cell]:
         if here[labels] + asked.get(labels, 0) < GREEN
     ]
     return found
+
+
+def _fixed(like: Sequence[str], texts: pl.Series) -> dict[str, str]:
+    """Say what a gap's rows have that most rows here have not: their length, their language."""
+    sizes = [len(text.split()) for text in like]
+    low, high = (
+        texts.str.count_matches(r"\S+").quantile(0.1, "lower"),
+        texts.str.count_matches(r"\S+").quantile(0.9, "higher"),
+    )
+    other = bool(sizes) and low is not None and high is not None and (max(sizes) < low or min(sizes) > high)
+    theirs, ours = _language(like), _language(texts.head(200).drop_nulls().to_list())
+    length = {LENGTH: between(min(sizes), max(sizes), "words")} if other else {}
+    return length | ({"language": theirs} if theirs and theirs != ours else {})
+
+
+def _language(texts: Sequence[str]) -> str:
+    """Name the language that most of some texts are surely in; "" where there is none."""
+    from tuneset.clean import language, tongues  # noqa: PLC0415  with a model of languages, for this alone
+
+    heard = [language.hear(text).likely for text in texts]
+    sure = [max(likely, key=likely.__getitem__) for likely in heard if likely and max(likely.values()) >= SURE]
+    most = max(sorted(set(sure)), key=sure.count, default="")
+    return tongues.name(most) if most and sure.count(most) * 2 > len(texts) else ""
 
 
 def _of(label: str | None, here: Mapping[str, int]) -> list[str]:
