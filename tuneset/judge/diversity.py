@@ -149,6 +149,29 @@ def diversity(view: View, labels: list[Labels], reference: View | None = None) -
     }
 
 
+def beside(view: View, asked: Ints, real: Ints, labels: list[Labels], who: str) -> Facts:
+    """Hold some rows against others of the same labels: `rows` in each draw, the `panel`, `openings` and `phrases`.
+
+    `asked` and `real` are row numbers, in an order that depends on nothing but their ids; `who` names the rows asked.
+
+    >>> from tuneset.judge.view import labels, view
+    >>> from tuneset.testing import examples
+    >>> rows = view(examples(["where is it", "hello"]))
+    >>> beside(rows, np.array([0]), np.array([1]), labels(rows.examples), "synthetic")["rows"]
+    0
+    """
+    sides = Sides(asked, real, strata(labels, len(view.train)), None, who, "real rows of the same labels")
+    words = split(view.examples["text"])
+    names = max((each.names for each in labels), key=len, default=[])
+    codes = sides.codes[asked]
+    return {
+        "rows": int(_takes(sides).sum()),
+        "panel": _panel(sides, view, words),
+        "openings": _dominating(sides, words, codes, names, opening=True),
+        "phrases": _dominating(sides, words, codes, names, opening=False),
+    }
+
+
 def synthetic(examples: pl.DataFrame) -> Bools:
     """Mark rows that a model made: those with a lineage key that starts with `seed:`.
 

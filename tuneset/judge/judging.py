@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tuneset import features, sources
+from tuneset.generate import measures
 from tuneset.generate.origin import synthetic
 from tuneset.judge import diversity, labels, layout, relevance, represent, size, view
 
@@ -79,7 +80,7 @@ def live(paths: Sequence[str]) -> pl.DataFrame | None:
 
 
 def figures(looked: Seen, said: pl.DataFrame, spec: Judge) -> dict[str, Any]:
-    """Say how good the set is: labels, relevance, diversity, representativeness, size.
+    """Say how good the set is: labels, relevance, diversity, representativeness, size, and what synthetic rows are worth.
 
     `said`: what the stage's steps found.
     """
@@ -100,6 +101,7 @@ def figures(looked: Seen, said: pl.DataFrame, spec: Judge) -> dict[str, Any]:
         "diversity": diversity.diversity(whole, columns, None if looked.target is None else view.view(looked.target)),
         "representativeness": compared and {"against": against} | compared,
         "size": size.size(whole, columns, spec.seed) if columns else None,
+        "synthetic": measures.synthetic(whole, columns, spec.seed, embedded=looked.facts["features"] != NGRAMS),
     }
     return looked.facts | {name: rounded(part) for name, part in found.items()}
 
