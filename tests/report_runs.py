@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from judge_facts import compared, judged
+from judge_facts import compared, judged, synthetic
 
 from tuneset.report import page
 
@@ -322,6 +322,7 @@ def whole():
         "judge": judged(),
         "compared": compared(),
         "clusters": clusters("Where is it?"),
+        "synthetic": synthetic(),
         "not_judged": [],
     }
 
@@ -342,7 +343,8 @@ def attacked():
     apart = {"map": poisoned(facts["map"]), "texts": {key: poisoned(each) for key, each in facts["texts"].items()}}
     apart["map"]["labels"] = {f"{column}{ATTACK}": values for column, values in apart["map"]["labels"].items()}
     judge = {key: value if key in apart else poisoned(value) for key, value in facts.items()} | apart
-    return whole() | {"judge": judge, "compared": poisoned(compared()), "clusters": clusters(ATTACK)}
+    beside = {"compared": poisoned(compared()), "clusters": clusters(ATTACK), "synthetic": poisoned(synthetic())}
+    return whole() | {"judge": judge} | beside
 
 
 def clusters(text):

@@ -14,7 +14,7 @@ from importlib import resources
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judge_facts import judged
+from judge_facts import judged, synthetic
 from report_runs import ATTACK, RUNS, empty, fine, label_row, rendered
 
 from tuneset.report import charts, page, words
@@ -415,6 +415,32 @@ def test_what_was_tested_against_the_target_is_told_with_its_figures():
     for said in ("Shares of labels", "Texts, told apart by a classifier", "PSI of the label shares: 0.70", "below 0.07", "0.71 (0.66 to 0.76)", "3 rows that stand on both sides"):  # fmt: skip
         assert said in likeness
     assert [likeness.count(f">{word}</td>") for word in ("yes", "no")] == [2, 1]
+
+
+def test_synthetic_rows_have_a_section_that_begins_with_what_they_are_worth_and_what_the_judge_reads_otherwise():
+    told = section(rendered("whole"), "synthetic")
+    order = ("They help: a small classifier", "80 of 100 rows", "3 synthetic rows are not on the train side", "18 <code>off-label</code>", "read another in 26", "Where is my parcel?", "Payment</bdi></th>", "79.9", "right in 79", "could you please", "wheres my", "coverage</bdi>", "boundary@1", "0.0187")  # fmt: skip
+    assert [told.find(each) for each in order] == sorted(told.find(each) for each in order)
+    assert min(told.find(each) for each in order) > 0
+    assert "Do the synthetic rows help?" not in rendered("fine")
+
+
+def test_what_was_not_measured_of_synthetic_rows_leaves_the_rest_of_the_section():
+    facts = synthetic()
+    for part in ("variety", "told", "learned"):
+        less = facts | {"measured": facts["measured"] | {part: None}}
+        assert "What wrote them" in page.render(fine() | {"synthetic": less}), part
+    bare = facts | {"judge": None, "measured": None, "labels": [], "out": [], "cost": 0.0, "cost_each": None}
+    told = section(page.render(fine() | {"synthetic": bare}), "synthetic")
+    assert "80 kept" in re.sub("<[^>]*>", "", told)
+    assert "judge" not in told
+
+
+def test_hostile_words_of_a_model_are_words_on_the_page():
+    told = section(rendered("attacked"), "synthetic")
+    assert "&lt;script&gt;top.pwned=1" in told
+    assert not re.search("<(script|img|a |/style)", told)
+    assert "\u202e" not in told
 
 
 def test_the_labels_of_irrelevant_rows_are_named():

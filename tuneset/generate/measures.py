@@ -10,7 +10,7 @@ import polars as pl
 from tuneset import features, near
 from tuneset.generate.origin import seeds
 from tuneset.judge import ridge
-from tuneset.judge.diversity import FEWEST, beside
+from tuneset.judge.diversity import FEWEST, PANEL, USUAL, beside
 from tuneset.judge.select import by_id, quotas, strata
 from tuneset.judge.size import accuracy
 from tuneset.judge.two_sample import blocks_of, telling
@@ -150,7 +150,10 @@ def _variety(seen: Seen) -> Facts | None:
     """Take the panel of the synthetic rows beside the real ones, half of which are what both are held against."""
     made, real = np.flatnonzero(seen.parts == WRITTEN), np.flatnonzero(seen.parts != WRITTEN)
     found = beside(seen.view, made, real, seen.labels, "synthetic")
-    return found if found["panel"] else None
+    # what differs comes first, and where rows lie before how they are worded: rows about other things look varied, too
+    places = [figure.name for figure in PANEL]
+    panel = sorted(found["panel"], key=lambda line: (line["says"] == USUAL, -places.index(line["name"])))
+    return found | {"panel": panel} if panel else None
 
 
 def _told(seen: Seen) -> Facts:
@@ -263,7 +266,8 @@ def _words_learned(found: Facts | None) -> str:
         return f"They help: a small classifier that learns them too gets {points:.1f} points more {of} right ({low:.1f} to {high:.1f})."
     if high < 0:
         return f"They do harm: a small classifier that learns them too gets {-points:.1f} points fewer {of} right ({-high:.1f} to {-low:.1f})."
-    return f"It is not clear that they help: a small classifier that learns them too gets {points:+.1f} points {of} right ({low:+.1f} to {high:+.1f})."
+    more = f"{abs(points):.1f} points {'fewer' if points < 0 else 'more'}"
+    return f"It is not clear that they help: a small classifier that learns them too gets {more} {of} right ({low:+.1f} to {high:+.1f})."
 
 
 def _words_variety(found: Facts | None) -> str:

@@ -59,6 +59,7 @@ def render(summary: dict[str, Any]) -> str:
         "compared": summary.get("compared"),
         "clusters": summary.get("clusters"),
         "gate": summary.get("gate"),
+        "synthetic": summary.get("synthetic"),
         "rules": rules,
         "style": _asset("report.css"),
         "scripts": scripts,

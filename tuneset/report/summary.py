@@ -20,6 +20,7 @@ from tuneset.report.clusters import clusters
 from tuneset.report.compare import compare
 from tuneset.report.origins import origins
 from tuneset.report.stage import says
+from tuneset.report.synthetic import written
 from tuneset.report.verdict import OFF, actions, verdict
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
         "split": _split(context),
         "certificate": facts["split"]["certificate"],
         "judge": _judge(context),
+        "synthetic": written(
+            context.before["get"].examples, fates, kept, context.before["judge"].facts["judged"].get("synthetic")
+        ),
         "check": {
             "target": facts["check"]["target"],
             "lines": facts["check"]["lines"],

@@ -171,6 +171,12 @@ def _to_look_at(summary: Mapping[str, Any], run: str) -> list[Choice]:
         _doubtful(summary, run),
         _stray(waiting, run),
         (
+            waiting.get("off-label", 0),
+            f"Look at {counted(waiting.get('off-label', 0), 'synthetic example')} that the judge doubts or reads otherwise",
+            "A model writes what belongs to a neighbouring label. Accept drops the example, reject keeps it.",
+            f"tuneset findings {run} --rule off-label",
+        ),
+        (
             contaminated,
             f"Look at {counted(contaminated, 'example')} that another set holds too",
             "A model that has read the test is measured by its memory.",
