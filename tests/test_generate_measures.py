@@ -7,10 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+import tuneset
+from tuneset.folder import Folder
+from tuneset.generate import rows
 from tuneset.generate.measures import _gain, _guessed, _tied, synthetic
+from tuneset.generate.wanted import of
 from tuneset.judge import ridge
 from tuneset.judge.judging import rounded
 from tuneset.judge.view import labels, view
+from tuneset.recipe import Source, read, to_toml
 from tuneset.report.synthetic import written
 from tuneset.testing import examples
 
@@ -270,3 +275,51 @@ def test_a_set_without_synthetic_rows_has_no_part_on_them():
     real = examples(["where is it", "hello"])
     fates = real.select("id").with_columns(rule=pl.lit(None, pl.String), fate=pl.lit("kept"))
     assert written(real, fates, real, None) is None
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of inquiries with rows that a model wrote, of which one is an attack and some are read otherwise by the judge."""
+    place = tmp_path_factory.mktemp("synthetic")
+    table = pl.DataFrame([{"text": row["text"], "label": row["label"]} for row in inquiries(120, 1)])
+    table.write_csv(place / "rows.csv")
+    tuneset.prepare(place / "rows.csv", out=place / "run", text="text", label="label")
+    folder = Folder(place / "run")
+    source = Source(kind="synthetic", name="synthetic", generate=of(None, model="m", rows=1))
+    train = folder.table("split", "split").filter(pl.col("side") == "train").sort("id")
+    store = rows.place(folder, "synthetic")
+    texts = [row["text"] for row in inquiries(30, 2)] + ["<script>top.pwned=1</script> where is my card"]
+    verdicts = ["agrees"] * 20 + ["doubts"] * 7 + ["disagrees"] * 4
+    made = [
+        rows.Row(text, '{"label": "card"}', {"model": "m", "prompt": "boundary@1", "cost": 0.5, "seeds": [train["id"][at]], "judged": {"by": "a judge", "verdict": verdict, "labels": {"label": "parcel"}, "score": None}}, "c", at, f"k{at}")
+        for at, (text, verdict) in enumerate(zip(texts, verdicts, strict=True))
+    ]  # fmt: skip
+    store.mkdir(parents=True)
+    rows.save(store, made, folder.table("split", "examples").select("id", "text"))
+    rows.end(store, source, 0.0)
+    planned = read(place / "run" / "recipe.toml")
+    (place / "run" / "recipe.toml").write_text(
+        to_toml(planned.model_copy(update={"sources": [*planned.sources, source]}))
+    )
+    tuneset.prepare(place / "rows.csv", out=place / "run")
+    return place / "run"
+
+
+def test_a_run_with_synthetic_rows_reports_on_them_and_asks_to_look_at_what_the_judge_doubts(run):
+    report = json.loads((run / ".tuneset" / "report.json").read_bytes())
+    told = report["synthetic"]
+    assert told["asked"] == 31
+    assert told["kept"] == told["measured"]["rows"] == 31 - sum(each["rows"] for each in told["out"])
+    assert {"rule": "off-label", "rows": 4} in told["out"]
+    assert (told["judge"]["by"], told["judge"]["disagrees"]) == (["a judge"], 4)
+    assert told["cost"] == 15.5
+    (step,) = [each for each in report["next"] if "synthetic" in each["words"]]
+    assert step["words"].startswith("Look at 7 synthetic examples")
+    assert step["command"] == f"tuneset findings {run} --rule off-label"
+
+
+def test_what_a_model_wrote_is_text_on_the_page_of_its_run(run):
+    page = (run / "report.html").read_text()
+    told = page.split('<section aria-labelledby="synthetic">')[1].split("</section>")[0]
+    assert "&lt;script&gt;top.pwned=1&lt;/script&gt; where is my card" in told
+    assert "<script>" not in told
