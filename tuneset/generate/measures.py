@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     Facts = dict[str, Any]
     Floats = NDArray[np.float32]
 
-MOST = (
-    1000  # rows of each of three parts that are drawn; their n-grams take 8 s, the error of an accuracy is 1.1 points
-)
+MOST = 1000  # rows of each of three parts that are drawn; a minute would be 20 s of n-grams, the error of an accuracy is 1.1 points
 TAIL = 1.96  # two-sided 95 % of the normal distribution
 # Rows about other things have .03 of the density of real ones, paraphrases by ChatGPT .6 of it (research, A6).
 OFF = 0.25
