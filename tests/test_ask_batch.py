@@ -205,7 +205,7 @@ def test_lines_with_faults_are_all_answered_or_counted(serve, tmp_path):
     answers = ask(server, questions(1000), tmp_path)
     assert len({each.key for each in answers}) == len(answers) == 1000
     assert problems(answers).keys() <= {"", "rejected", "not-json", "wrong-schema"}
-    assert 30 <= problems(answers)["rejected"] <= 80
+    assert 25 <= problems(answers)["rejected"] <= 130  # each try is refused by a chance of .05, and some try often
     assert problems(answers)[""] + problems(answers)["rejected"] >= 980  # what is mended can break again
     assert sum(each.repaired for each in answers) >= 60
     assert server.cost(1, 2) * NANO <= known(tmp_path).spent.money + 2000  # each price is rounded up by itself
