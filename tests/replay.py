@@ -90,7 +90,7 @@ class Replay:
 
     def judged(self, system, user):
         """Label each text with one of the labels that the system's part lists, by its number there."""
-        listed = re.findall(r"^\s*(\d+)\s*[.):]\s*(.+)$", system.partition(JUDGES)[2], re.MULTILINE)
+        listed = re.findall(r"^\{\"number\": (\d+), (.+)$", system.partition(JUDGES)[2], re.MULTILINE)
         numbers = {name: int(number) for number, line in listed if (name := self.named(line))}
         texts = [each for each in objects(user) if {"number", "text"} <= each.keys()]
         labels = self.best([each["text"] for each in texts], [*numbers]) if numbers and texts else []

@@ -396,3 +396,103 @@ def test_forgetting_what_rows_were_written_from_takes_the_rows_and_the_answers_w
     assert not [text for text in gone if text.encode() in inside]
     assert set(synthetic(Dataset.open(run.path))["text"]) == set(made["text"]) - set(gone)
     assert seed not in rows.seeds(Folder(run.path))["id"].to_list()
+
+
+def test_a_limit_or_a_price_of_nothing_is_one(run, server):
+    run.generate(per_label=9, price_in=9.0, price_out=9.0, most_cost=0, **asked(server))
+    assert not server.requests
+    assert set(run.findings("not-written")["says"]) == {"the budget is used up"}
+    run.generate(per_label=9, price_in=0, price_out=0, **asked(server))
+    assert synthetic(run).height
+    assert run.recipe.sources[-1].generate.most_cost == 0
+
+
+def test_rows_of_a_second_call_reach_a_run_whose_source_is_gone(tmp_path, server):
+    table().write_csv(tmp_path / "gone.csv")
+    for name, source in (("memory", table()), ("file", tmp_path / "gone.csv")):
+        dataset = tuneset.prepare(source, text="inquiry", label="category", out=tmp_path / name)
+        (tmp_path / "gone.csv").unlink(missing_ok=name == "memory") if name == "file" else None
+        for number in (9, 12):
+            dataset.generate(per_label=number, **asked(server))
+            assert dataset.examples("train")["labels"].value_counts()["count"].to_list() == [number] * 3
+
+
+def test_an_interrupted_second_call_leaves_the_recipe_and_prepare_asks_nothing(run, server, monkeypatch):
+    run.generate(per_label=9, **asked(server))
+    before, asked_for = (run.path / "recipe.toml").read_text(), len(server.requests)
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    server.answer = lambda _: (_ for _ in ()).throw(ConnectionError)
+    with pytest.raises((KeyboardInterrupt, RunError)):
+        run.generate(
+            per_label=60, watch=lambda event: stopped(event) if "requests" in event.says else None, **asked(server)
+        )
+    assert (run.path / "recipe.toml").read_text() == before
+    tuneset.prepare(run.path)
+    assert len(server.requests) - asked_for < 40
+    assert Dataset.open(run.path).examples("train")["labels"].value_counts()["count"].to_list() == [9, 9, 9]
+
+
+def test_a_server_that_answers_nothing_is_an_error_and_leaves_the_run_as_it_was(run):
+    kept = run.examples()["id"].to_list()
+    nobody = {"model": "m", "url": "http://127.0.0.1:9/v1", "key_env": "TUNESET_TEST_KEY", "most_requests": 9}
+    with pytest.raises(RunError):
+        run.generate(per_label=9, **nobody)
+    assert tuneset.prepare(run.path).examples()["id"].to_list() == kept
+    assert {each.name for each in run.recipe.sources} == {"files"}
+
+
+def test_what_cannot_work_is_refused_before_the_run_is_touched(run, server, tmp_path):
+    manifest = (run.folder.manifest).read_bytes()
+    for more, says in (
+        ({"most_requests": None}, "nothing limits"),
+        ({"key_env": "NOPE"}, "NOPE"),
+        ({"url": "http://10.0.0.1/v1"}, "not https"),
+        ({"prompts": str(tmp_path / "none")}, "none"),
+        ({"strategies": ("document",), "documents": (str(tmp_path / "none.txt"),)}, "none.txt"),
+        ({"name": " "}, "a source has a name"),
+    ):
+        with pytest.raises(tuneset.TunesetError, match=says):
+            run.generate(per_label=9, **asked(server, **more))
+        assert run.folder.manifest.read_bytes() == manifest
+    assert not server.requests
+
+
+def test_what_a_later_call_writes_is_not_counted_as_lost(run, server):
+    run.generate(**asked(server, per_label=40, most_requests=3))
+    lost = run.findings("not-written").height
+    run.generate(**asked(server, per_label=40, most_requests=500))
+    assert lost > 0
+    assert run.findings("not-written").is_empty()
+    assert run.examples("train")["labels"].value_counts()["count"].to_list() == [40] * 3
+
+
+def test_a_row_of_endless_length_is_counted_and_not_taken(run, server):
+    usual = server.answer
+    server.answer = lambda request: (
+        {"rows": [{"text": "word " * 9_000}]} if server.random.random() < 0.3 else usual(request)
+    )
+    run.generate(per_label=9, **asked(server))
+    assert synthetic(run)["text"].str.len_chars().max() < 20_000
+
+
+def test_an_empty_document_and_a_folder_of_documents(run, server, tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "empty.txt").write_text("\n\n")
+    with pytest.raises(tuneset.TunesetError, match="nothing in these documents"):
+        run.generate(per_label=9, strategies=("document",), documents=(str(tmp_path / "docs"),), **asked(server))
+    (tmp_path / "docs" / "faq.md").write_text("Returns are free within 30 days.")
+    assert passages([str(tmp_path / "docs")]) == ["Returns are free within 30 days."]
+
+
+def test_synthetic_rows_of_a_label_that_was_renamed_are_out(run, server, tmp_path):
+    run.generate(per_label=9, **asked(server))
+    source = tmp_path / "rows.csv"
+    source.write_text(source.read_text().replace("Refunds", "Money back"))
+    again = tuneset.prepare(run.path)
+    stray = again.findings("stray-label")
+    assert stray.height
+    assert set(stray["state"]) == {"applied"}
+    assert {json.loads(each)["category"] for each in synthetic(again)["labels"]} <= {"Orders", "Account"}

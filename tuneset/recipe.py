@@ -73,6 +73,10 @@ RULES_WITHOUT_STEP = {
     Its answer was cut off, refused, no JSON, or did not come; the budget was used up; or what came was empty or the same as
     another row. The finding says which. What was paid for is kept; `tuneset generate RUN` asks for what is missing.
     """,
+    "stray-label": """Keep out synthetic rows with a label that no real row has any more.
+
+    A label was renamed or taken out since a model wrote them. Ask for rows of the new one: `tuneset generate RUN`.
+    """,
     "rewritten-answer": """Take the answers of a conversation as a model has rewritten them to your style guide.
 
     `tuneset generate RUN --rewrite --style FILE` asks for them. Applied where another model (`--judge-model`) found that
@@ -343,7 +347,7 @@ def _refuse_idle(source: Source, where: str) -> None:
     for key in ("contact", "crawl"):
         if getattr(source, key) and source.kind != "web":
             raise RecipeError(f"{key} is for pages of the web only", where, f'remove {key}, or write kind = "web"')
-    if (source.generate is None) == (source.kind == "synthetic"):
+    if (source.generate is None) == (source.kind == "synthetic") or (source.generate and source.paths):
         hint = 'a synthetic source has kind = "synthetic" and a table [sources.generate], and no paths'
         raise RecipeError("this is half of a synthetic source", where, hint)
 

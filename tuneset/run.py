@@ -133,7 +133,10 @@ def generate(
     run: Dataset, *, name: str = "synthetic", watch: Callable[[Event], None] = lambda _: None, **options: Any
 ) -> Dataset:
     """Have a model write the rows that a prepared run lacks, and prepare it again with them; see `Dataset.generate`."""
+    from tuneset.generate import made  # noqa: PLC0415  with all that judging needs
+
     job = _generating(run.folder, name, options)
+    made.refuse_early(next(each for each in job.recipe.sources if each.name == name))
     with only_one(job.folder):
         job.folder.manifest.unlink(missing_ok=True)
         clear_unfinished(job.folder)
@@ -151,6 +154,8 @@ def would_generate(run: Dataset, *, name: str = "synthetic", **options: Any) -> 
 
 def _generating(folder: Folder, name: str, options: Mapping[str, Any]) -> Job:
     """Put what is wanted into a run's recipe."""
+    if not name.strip():
+        raise RecipeError("a source has a name", "--name", "give one, as --name synthetic")
     planned = _own_recipe(folder)
     known = next((each for each in planned.sources if each.name == name), None)
     if known is not None and known.kind != "synthetic":
@@ -377,7 +382,8 @@ def _whole(
         _run(job, resplit=resplit, until=until, watch=watch)
         return
     new = [each for each in to_ask if not rows.is_begun(job.folder, each)]
-    without = [each for each in job.recipe.sources if each not in new]
+    earlier = {each.name: each for each in _own_recipe(job.folder).sources} if again else {}
+    without = [earlier.get(each.name, each) for each in job.recipe.sources if each not in new]
     before = until if until is not None and STAGES.index(until) < STAGES.index("judge") else "judge"
     first = job._replace(recipe=job.recipe.model_copy(update={"sources": without}))
     _run(first, resplit=resplit, until=before, watch=watch, behind=[each for each in new if each.name != again])
@@ -452,7 +458,11 @@ def _get(job: Job, say: Callable[[str], None]) -> tuple[Outcome, Recipe, str, di
     done = job.folder.facts("get")
     if done is not None:
         read = done["facts"]["fingerprint"]
-        known = len(done["facts"]["columns"]) == len(job.recipe.sources)  # a synthetic one may have come or gone
+        columns = len(done["facts"]["columns"])  # a synthetic source may have come, gone or grown
+        known = (columns, done["facts"].get("written", [])) == (
+            len(job.recipe.sources),
+            rows.hashes(job.recipe, job.folder),
+        )
         now = stages.fingerprint(job.recipe, job.folder) or (read if job.again and known else None)
         filled = stages.resolved(job.recipe, done["facts"]) if now == read else job.recipe
         if now == read and done["key"] == stages.get_key(filled, read):
@@ -461,7 +471,7 @@ def _get(job: Job, say: Callable[[str], None]) -> tuple[Outcome, Recipe, str, di
         if now == read and done["key"] == stages.get_key(filled, read, hides=False):
             outcome = stages.hidden(job.folder.outcome("get", done), filled)
             return outcome, filled, stages.get_key(filled, read), None
-    outcome, filled = stages.get(job.recipe, job.table, job.folder, say)
+    outcome, filled = stages.get(job.recipe, job.table, job.folder, say, again=job.again)
     return outcome, filled, stages.get_key(filled, outcome.facts["fingerprint"]), None
 
 

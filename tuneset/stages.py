@@ -51,13 +51,13 @@ class Context(NamedTuple):
 
 
 def get(
-    planned: Recipe, table: Any, folder: Folder, say: Callable[[str], None] = lambda _: None
+    planned: Recipe, table: Any, folder: Folder, say: Callable[[str], None] = lambda _: None, *, again: bool = False
 ) -> tuple[Outcome, Recipe]:
     """Fetch and read every source; what was guessed on the way is filled into the recipe that comes back."""
     brought = bring.bring(planned.sources, folder.inside / bring.STORE, say)
     abouts = {source.name: bring.about(source, brought) for source in planned.sources}
     reads = [
-        (_read_before(source, folder) if table is None else None)
+        (_read_before(source, folder, again=again) if table is None else None)
         or sources.read(
             table if table is not None else located(source, folder),
             name=source.name,
@@ -84,6 +84,7 @@ def get(
         "preview": {"columns": reads[0].preview.columns, "rows": reads[0].preview.head(3).rows()},
     }
     facts |= {"fetched": bring.facts(brought)} if brought else {}
+    facts["written"] = synthetic.hashes(planned, folder)
     _check_answer(planned.task.answer, facts["columns"][0]["labels"])
     examples = pl.concat([read.examples for read in reads])
     facts["fingerprint"] = fingerprint(planned, folder) or hash_of(examples["id"].to_list())
@@ -96,9 +97,12 @@ def get(
     return hidden(Outcome(examples, findings, facts | {"hidden": []}), known), known
 
 
-def _read_before(source: Source, folder: Folder) -> sources.Read | None:
-    """Take what was read before of a source that can be read once only: a table of Python's, or standard input."""
-    done = folder.facts("get") if source.kind == "table" or "-" in source.paths else None
+def _read_before(source: Source, folder: Folder, *, again: bool) -> sources.Read | None:
+    """Take what was read before of a source that can be read once only: a table of Python's, standard input, a file that is gone."""
+    once = source.kind == "table" or "-" in source.paths
+    away = source.kind == "web" or any(map(is_address, source.paths))
+    gone = again and not away and not all(Path(each).exists() for each in located(source, folder))
+    done = folder.facts("get") if once or gone else None
     if done is None:
         return None
     outcome = folder.outcome("get", done)

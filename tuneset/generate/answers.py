@@ -81,12 +81,13 @@ def answered(rows: Sequence[Row], train: pl.DataFrame, asking: Asking) -> list[R
     for place, (row, answer) in enumerate(zip(open_ones, answers, strict=True)):
         if place not in verdicts:
             says = answer.says or "the assistant's turn came empty"
-            made[row.key] = row._replace(text=None, problem=answer.problem or "short", says=says)
+            made[row.key] = row._replace(problem=answer.problem or "short", says=says)  # asked again next time
             continue
         spoken = [*system, *turns[place], {"role": "assistant", "content": answer.value["text"].strip()}]
         cost = row.origin["cost"] + answer.reply.cost
         origin = row.origin | {"judged": verdicts[place], "cost": cost, "answered_by": asking.told["answer"].called}
-        made[row.key] = row._replace(messages=orjson.dumps(spoken).decode(), origin=origin)
+        said = orjson.dumps(spoken).decode()
+        made[row.key] = row._replace(messages=said, origin=origin, problem="", says="")
     return [made.get(row.key, row) for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuneset import sources
@@ -9,7 +10,6 @@ from tuneset.errors import InputError, way_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 MOST = 3_000  # characters of a passage: a page
 PLAIN = (".txt", ".md", ".rst")
@@ -22,10 +22,22 @@ def passages(documents: Sequence[str]) -> list[str]:
     []
     """
     found: list[str] = []
-    for file in (each for path in documents for each in sources.expand(path)):
+    for file in (each for path in documents for each in _files(path)):
         texts = [_text(file)] if file.suffix in PLAIN else _rows(file)
         found += [passage for text in texts for passage in cut(text)]
+    if documents and not found:
+        hint = f"give files with text: {', '.join(PLAIN)}, or tables with a column of texts"
+        raise InputError("there is nothing in these documents to write from", ", ".join(documents), hint)
     return found
+
+
+def _files(path: str) -> Sequence[Path]:
+    """List the text files of a folder; a file, a glob, and a folder without any are read as sources are."""
+    folder = Path(path)
+    plain = (
+        sorted(each for each in folder.rglob("*") if each.suffix in PLAIN and each.is_file()) if folder.is_dir() else []
+    )
+    return plain or sources.expand(path)
 
 
 def _text(file: Path) -> str:

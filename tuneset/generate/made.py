@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tuneset.errors import RunError
 from tuneset.generate import answers, attributes, judged, prompts, rows, seeds, strategies
 from tuneset.generate.asking import Batch, ask
 from tuneset.generate.cells import cells
@@ -17,15 +18,16 @@ from tuneset.generate.rows import Row
 from tuneset.near import normal as normals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tuneset.ask import Answer, Estimate, Progress
+    from tuneset.ask import Answer, Estimate, Progress, Request
     from tuneset.folder import Folder
     from tuneset.generate.asking import Asks, Cell
-    from tuneset.generate.wanted import Wanted
+    from tuneset.generate.wanted import Asked, Wanted
     from tuneset.recipe import Source
 
+MOST = 20_000  # letters of a row: what is longer is a server's mistake, and would hold up all that comes
 ROUNDS = 3  # what is lost of a round is asked for again in the next
 
 
@@ -61,23 +63,66 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
     plan, place = _plan(folder, source), rows.place(folder, source.name)
     known, train = rows.load(place), plan.ground.train
     asking = answers.Asking(plan.wanted, plan.task, plan.told, place, _told("answers", say))
-    missing = [] if plan.wanted.rewrite else _missing(plan)
+    spoken = answers.is_conversations(train) and not plan.wanted.rewrite
+    known = answers.answered(known, train, asking) if spoken else known  # texts that lack their answer
+    missing = [] if plan.wanted.rewrite else _missing(plan, known)
     if plan.wanted.rewrite:
-        found = known + answers.rewritten(train, known, asking)
+        new = answers.rewritten(train, known, asking)
     else:
-        found = known + _written(plan, missing, known, place, _told("rows", say))
-        watch = _told("judged", say)
-        found = judged.with_verdicts(found, train, plan.wanted, plan.task, plan.told, place, watch)
-    if answers.is_conversations(train) and not plan.wanted.rewrite:
-        found = answers.answered(found, train, asking)
+        written = _written(plan, missing, known, place, _told("rows", say))
+        new = answers.answered(written, train, asking) if spoken else written
+    watch = _told("judged", say)
+    found = judged.with_verdicts([*known, *new], train, plan.wanted, plan.task, plan.told, place, watch)
     place.mkdir(parents=True, exist_ok=True)
-    new = found[len(known) :]
     shown = {each for row in new for each in row.origin["seeds"]}
-    rows.save(place, found, train.filter(pl.col("id").is_in(sorted(shown))))
-    came, cost = sum(not row.problem for row in new), spent(place)
-    rows.end(place, source, cost)
-    asked = sum(cell.rows for cell in missing) or len(new)
-    return Made(len(found), asked, len(new) - came, cost, _says(source, asked, came, len(new) - came, cost))
+    rows.save(place, _without_made_up(found, missing), train.filter(pl.col("id").is_in(sorted(shown))))
+    rows.end(place, source, spent(place))
+    came, asked = sum(not row.problem for row in new), sum(cell.rows for cell in missing) or len(new)
+    unread = sum(bool(row.text and row.labels and not row.problem and not row.origin["judged"]) for row in found)
+    return Made(len(found), asked, asked - came, spent(place), _says(source, asked, came, unread, place))
+
+
+def _without_made_up(found: Sequence[Row], missing: Sequence[Cell]) -> list[Row]:
+    """Leave out lost rows that were asked for again: of each cell as many stay lost as are still missing, the last ones."""
+    wanted, came = (
+        _by_cell((cell.labels, cell.rows) for cell in missing),
+        _by_cell((row.cell, not row.problem) for row in found),
+    )
+    before = _by_cell((row.cell, bool(row.problem)) for row in found)
+    left = {
+        cell: lost if cell not in wanted else min(lost, max(wanted[cell] - came.get(cell, 0), 0))
+        for cell, lost in before.items()
+    }
+    kept = []
+    for row in reversed(found):
+        if row.problem and not row.text:
+            left[row.cell] -= 1
+        if not (row.problem and not row.text) or left[row.cell] >= 0:
+            kept.append(row)
+    return kept[::-1]
+
+
+def _by_cell(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    summed: dict[str, int] = {}
+    for cell, count in counts:
+        summed[cell] = summed.get(cell, 0) + count
+    return summed
+
+
+def refuse_early(source: Source) -> None:
+    """Refuse what cannot work before anything of a run is touched: keys, addresses, limits, prompts, documents, style."""
+    from tuneset.ask import asked  # noqa: PLC0415  with the client, which few commands need
+    from tuneset.ask.budget import sound  # noqa: PLC0415
+
+    wanted = source.generate
+    assert wanted is not None  # noqa: S101  see `_plan`
+    for each in filter(None, (wanted.writer, wanted.judge)):
+        sound(each.asked(), wanted.budget())
+        asked.address(each.asked())
+        asked.key(each.asked())
+    prompts.load(wanted.prompts)
+    passages(wanted.documents)
+    answers.style(wanted.style)
 
 
 def spent(place: Path) -> float:
@@ -88,34 +133,60 @@ def spent(place: Path) -> float:
 
 
 class Would(NamedTuple):
-    """What asking would come to, before anything is sent."""
+    """What asking would come to, before anything is sent; what is lost is asked for again twice at most, and comes on top."""
 
     cells: list[Cell]
     writing: Estimate
+    answering: Estimate | None  # of conversations, the assistant's turns
     judging: Estimate | None  # by as many texts as are wanted, as long as the real ones
 
 
 def would(folder: Folder, source: Source) -> Would:
     """Say what `make` would ask and what that would cost at most; nothing is sent, and no key is needed."""
+    plan, place = _plan(folder, source), rows.place(folder, source.name)
+    known, train = rows.load(place), plan.ground.train
+    asking = answers.Asking(plan.wanted, plan.task, plan.told, place, lambda _: None)
+    if plan.wanted.rewrite:
+        found = answers.rewriting(train, known, asking)
+        turns = [(turn.before, turn.says, turn.says) for _, _, each in found for turn in each]
+        return Would(
+            [], _estimate(plan, place, answers.requests(found, asking)), None, _checking(plan, place, turns, asking)
+        )
+    missing = _missing(plan, known)
+    writing = _estimate(plan, place, [each.request for each in _asks(plan, missing, rows.numbers(known))])
+    number, texts = sum(cell.rows for cell in missing), train["text"].drop_nulls().to_list()
+    like = [texts[at % len(texts)] for at in range(number)]
+    if not answers.is_conversations(train):
+        judges = plan.wanted.judge if plan.task.combinations else None
+        asked = strategies.judge_requests(like, plan.task, plan.told, judged.EACH) if judges else []
+        return Would(missing, writing, None, _estimate(plan, place, asked, judges) if judges and missing else None)
+    said = train["label"].drop_nulls().to_list() or [""]
+    turns = [([{"role": "user", "content": text}], said[at % len(said)], "") for at, text in enumerate(like)]
+    guide = answers.style(plan.wanted.style)
+    spoken = [strategies.answer_request(each, guide, plan.task, plan.told) for each, _, _ in turns]
+    return Would(
+        missing, writing, _estimate(plan, place, spoken, plan.wanted.writer), _checking(plan, place, turns, asking)
+    )
+
+
+def _checking(plan: _Plan, place: Path, turns: Sequence[Any], asking: answers.Asking) -> Estimate | None:
+    if plan.wanted.judge is None or not turns:
+        return None
+    guide = answers.style(plan.wanted.style)
+    asked = [strategies.check_request(before, now, was, guide, asking.task, asking.told) for before, now, was in turns]
+    return _estimate(plan, place, asked, plan.wanted.judge)
+
+
+def _estimate(plan: _Plan, place: Path, requests: Sequence[Request], whom: Asked | None = None) -> Estimate:
     from tuneset.ask import dry_run  # noqa: PLC0415
 
-    plan, place = _plan(folder, source), rows.place(folder, source.name)
-    known, budget, writer = rows.load(place), plan.wanted.budget(), plan.wanted.writer.asked()
-    batch = plan.wanted.batch
-    if plan.wanted.rewrite:
-        asking = answers.Asking(plan.wanted, plan.task, plan.told, place, lambda _: None)
-        found = answers.rewriting(plan.ground.train, known, asking)
-        return Would([], dry_run(answers.requests(found, asking), writer, place, budget, batch=batch), None)
-    missing = _missing(plan)
-    asks = list(_asks(plan, missing, rows.numbers(known)))
-    writing = dry_run([each.request for each in asks], writer, place, budget, batch=batch)
-    if plan.wanted.judge is None or not missing:
-        return Would(missing, writing, None)
-    texts = plan.ground.train["text"].drop_nulls().to_list()
-    number = sum(cell.rows for cell in missing)
-    like = [texts[place % len(texts)] for place in range(number)]
-    requests = strategies.judge_requests(like, plan.task, plan.told, judged.EACH)
-    return Would(missing, writing, dry_run(requests, plan.wanted.judge.asked(), place, budget, batch=batch))
+    asked = whom or plan.wanted.writer
+    each_its_own = (
+        [each._replace(parameters=asked.parameters, sample=at) for at, each in enumerate(requests)]
+        if whom
+        else requests
+    )
+    return dry_run(each_its_own, asked.asked(), place, plan.wanted.budget(), batch=plan.wanted.batch)
 
 
 def _plan(folder: Folder, source: Source) -> _Plan:
@@ -136,9 +207,11 @@ def _plan(folder: Folder, source: Source) -> _Plan:
     )
 
 
-def _missing(plan: _Plan) -> list[Cell]:
-    on = plan.ground
-    return cells(plan.wanted, on.real, on.sides, on.made, on.judged)
+def _missing(plan: _Plan, known: Sequence[Row] = ()) -> list[Cell]:
+    """Say what is missing; texts that lack only their answer are there, and are answered first next time."""
+    on, waiting = plan.ground, sum(bool(row.problem and row.text) for row in known)
+    found = cells(plan.wanted, on.real, on.sides, on.made, on.judged)
+    return [cell._replace(rows=cell.rows - waiting) for cell in found if cell.rows > waiting]
 
 
 def _written(
@@ -146,8 +219,7 @@ def _written(
 ) -> list[Row]:
     """Ask until every cell has its rows, three times at the most; rows in the order of the requests, lost ones as well."""
     done: list[Row] = []
-    texts = [*(row.text for row in known if row.text), *plan.ground.real["text"].drop_nulls()]
-    said = set(_folded(texts))
+    said = _said(known, plan.ground.real)
     short = list(missing)
     for _ in range(ROUNDS):
         asks = list(_asks(plan, short, rows.numbers([*known, *done])))
@@ -156,10 +228,25 @@ def _written(
         heard = ask([each.request for each in asks], plan.wanted.writer, plan.wanted, place, watch)
         came = [row for each, answer in zip(asks, heard, strict=True) for row in _rows(each, answer, plan.wanted, said)]
         done += came
+        _refuse_silence(done, plan.wanted)
         short = _short(short, came)
         if any(row.problem == "budget" for row in came):
             break
     return done
+
+
+def _refuse_silence(came: Sequence[Row], wanted: Wanted) -> None:
+    """Raise RunError where a server has answered nothing at all: that is no matter of single rows."""
+    if came and all(row.problem in ("not-answered", "rejected") for row in came):
+        hint = "check the address and the model's name; nothing was written, and the same command tries again"
+        raise RunError(f"the model answered nothing: {came[0].says}", wanted.writer.url, hint)
+
+
+def _said(known: Sequence[Row], real: pl.DataFrame) -> set[tuple[str, str]]:
+    """List the texts that are there, with their labels: the same text for another label is for a person to see."""
+    here = [(row.cell, row.text) for row in known if row.text]
+    here += real.select(pl.col("labels").fill_null(""), "text").drop_nulls().rows()
+    return set(zip((labels for labels, _ in here), _folded([text for _, text in here]), strict=True))
 
 
 def _short(asked: Sequence[Cell], came: Sequence[Row]) -> list[Cell]:
@@ -205,7 +292,7 @@ def _passage(plan: _Plan, number: int) -> str:
     return plan.passages[number % len(plan.passages)] if plan.passages else ""
 
 
-def _rows(asks: Asks, answer: Answer, wanted: Wanted, said: set[str]) -> list[Row]:
+def _rows(asks: Asks, answer: Answer, wanted: Wanted, said: set[tuple[str, str]]) -> list[Row]:
     """Make rows of an answer: as many as were asked for, each written or lost with a reason."""
     batch, reply = asks.batch, answer.reply
     texts = [str(each["text"]).strip() for each in answer.value["rows"]] if not answer.problem else []
@@ -223,8 +310,8 @@ def _rows(asks: Asks, answer: Answer, wanted: Wanted, said: set[str]) -> list[Ro
     texts += [""] * (batch.rows - len(texts))
     made = []
     for place, (text, folded) in enumerate(zip(texts, _folded(texts), strict=True)):
-        problem, says = _problem(answer, text, seen=folded in said)
-        said.add(folded)
+        problem, says = _problem(answer, text, seen=(batch.cell.labels, folded) in said)
+        said.add((batch.cell.labels, folded))
         drawn = dict(batch.attributes[place]) if place < len(batch.attributes) else {}
         made.append(
             Row(
@@ -251,6 +338,8 @@ def _problem(answer: Answer, text: str, *, seen: bool) -> tuple[str, str]:
         return answer.problem, answer.says
     if not text:
         return "short", "the answer has fewer rows than were asked for"
+    if len(text) > MOST:
+        return "too-long", f"the text has {len(text):,} letters"
     if seen:
         return "same", "the text is there already"
     return "", ""
@@ -269,7 +358,13 @@ def _told(what: str, say: Callable[[str], None]) -> Callable[[Progress], None]:
     return watch
 
 
-def _says(source: Source, asked: int, came: int, lost: int, cost: float) -> str:
+def _says(source: Source, asked: int, came: int, unread: int, place: Path) -> str:
+    from tuneset.ask.cache import known, money  # noqa: PLC0415
+
     if not asked:
         return f"{source.name}: nothing is missing"
-    return f"{source.name}: {came:,} of {asked:,} rows written, {lost:,} lost on the way, {cost:.2f} spent in all"
+    ledger = known(place)
+    unsure = f", {money(ledger.unsure):.2f} of it perhaps not" if ledger.unsure.money else ""
+    lost = f", {asked - came:,} lost on the way" if asked > came else ""
+    silent = f"; the judge said nothing of {unread:,}" if unread else ""
+    return f"{source.name}: {came:,} of {asked:,} rows written{lost}; {money(ledger.spent):.2f} spent in all{unsure}{silent}"

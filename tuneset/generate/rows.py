@@ -10,7 +10,7 @@ import polars as pl
 from tuneset import model
 from tuneset.errors import RunError
 from tuneset.fetch.fetched import folder_name
-from tuneset.folder import hash_of, to_json, write, writing
+from tuneset.folder import file_hash, hash_of, to_json, write, writing
 from tuneset.generate.origin import SEED
 from tuneset.sources import Read
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuneset.folder import Folder
-    from tuneset.recipe import Source
+    from tuneset.recipe import Recipe, Source
 
 STORE = "generated"  # a folder of `.tuneset`; in it one for each source, with what was asked, too
 ROWS, SEEDS = "rows.jsonl", "seeds.jsonl"
 ENDED = "ended.json"  # for which settings the rows were written, and what they cost
 # What changes only how much may be spent: rows that are there are not written anew for it.
 PAYS = frozenset({"most_cost", "most_tokens", "most_requests"})
-RULE, REWRITTEN = "not-written", "rewritten-answer"
+RULE, REWRITTEN, STRAY = "not-written", "rewritten-answer", "stray-label"
 
 
 class Row(NamedTuple):
@@ -66,6 +66,12 @@ def is_done(folder: Folder, source: Source) -> bool:
 def _settings(source: Source) -> str:
     wanted = source.generate
     return hash_of(wanted.model_dump(exclude=set(PAYS)) if wanted else None)
+
+
+def hashes(planned: Recipe, folder: Folder) -> list[str]:
+    """Hash what models wrote for the synthetic sources: it lies in the run folder, wherever the real sources are."""
+    made = [place(folder, each.name) / ROWS for each in planned.sources if each.kind == "synthetic"]
+    return [file_hash(each) if each.exists() else "" for each in made]
 
 
 def end(path: Path, source: Source, cost: float) -> None:
@@ -137,7 +143,7 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
     rows = [row for row in everything if not row.example]
     frame = pl.DataFrame(
         {
-            "text": [row.text for row in rows],
+            "text": [None if row.problem else row.text for row in rows],
             "labels": [row.labels for row in rows],
             "messages": [row.messages for row in rows],
             "groups": [[f"{SEED}{each}" for each in row.origin["seeds"]] for row in rows],
@@ -162,17 +168,25 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
     made = frame.with_columns(id=model.example_ids(name, content), label=label, source=pl.lit(name), extra=pl.lit("{}"))
     examples = made.select(pl.col(column).cast(kind) for column, kind in model.EXAMPLES.items())
     lost = made.filter(failed).select(rule=pl.lit(RULE), example="id", says="why", action=pl.lit("drop"))
-    findings = pl.concat([model.as_findings(lost), rewritten([row for row in everything if row.example])])
-    sentence = _count(name, rows, findings.height)
+    here = first.examples["labels"].drop_nulls().unique()
+    gone = examples.filter(
+        pl.col("labels").is_not_null() & ~pl.col("labels").is_in(here.implode()) & pl.col("text").is_not_null()
+    )
+    stray = gone.select(
+        rule=pl.lit(STRAY), example="id", action=pl.lit("drop"), says=pl.format("no real row has {} any more", "labels")
+    )
+    rewrites = rewritten([row for row in everything if row.example])
+    findings = pl.concat([model.as_findings(lost), model.as_findings(stray), rewrites])
+    sentence = _count(name, rows, rewrites.height)
     return Read(examples, findings, first.columns, first.task, (sentence,), first.preview.clear())
 
 
-def _count(name: str, rows: Sequence[Row], said: int) -> str:
+def _count(name: str, rows: Sequence[Row], rewritings: int) -> str:
     lost = sum(bool(row.problem) for row in rows)
     parts = [
-        f"{len(rows) - lost:,} synthetic rows" if rows or not said else "",
+        f"{len(rows) - lost:,} synthetic rows" if rows or not rewritings else "",
         f"{lost:,} were asked for and not written" if lost else "",
-        f"{said - lost:,} conversations with rewritten answers" if said > lost else "",
+        f"{rewritings:,} conversations with rewritten answers" if rewritings else "",
     ]
     return f"{name}: {'; '.join(filter(None, parts))}"
 

@@ -21,9 +21,9 @@ SHOWN = 12  # cells
 def would(found: Would, *, as_json: bool) -> None:
     """Print what asking would come to; the requests are shown as they would be sent, without the key."""
     if as_json:
-        judging = found.judging._asdict() if found.judging else None
+        told = {name: each and each._asdict() for name, each in zip(("answering", "judging"), found[2:], strict=True)}
         cells = [each._asdict() | {"fixed": dict(each.fixed)} for each in found.cells]
-        print_json({"cells": cells, "writing": found.writing._asdict(), "judging": judging})
+        print_json({"cells": cells, "writing": found.writing._asdict(), **told})
         return
     screen = console()
     rows = sum(cell.rows for cell in found.cells)
@@ -44,8 +44,9 @@ def would(found: Would, *, as_json: bool) -> None:
             say(screen, "    ", plain(line, 2000))
     screen.print()
     _estimate(screen, "writing", found.writing)
-    if found.judging:
-        _estimate(screen, "judging", found.judging)
+    for what, estimate in (("answering", found.answering), ("judging", found.judging)):
+        if estimate:
+            _estimate(screen, what, estimate)
     if found.writing.requests:
         say(screen, "\n  ", Text("Nothing was sent. The same command without --dry-run asks.", style="dim"))
 

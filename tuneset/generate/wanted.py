@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -96,7 +96,7 @@ def of(known: Wanted | None, **options: Any) -> Wanted:
     >>> of(None, model="small", per_label=50).writer.url
     'https://api.openai.com/v1'
     """
-    given = {key: value for key, value in options.items() if value not in (None, (), False)}
+    given = {key: value for key, value in options.items() if value is not None and value is not False and value != ()}
     values = known.model_dump() if known else {}
     names = [*Wanted.model_fields, *ASKED, *(f"judge_{each}" for each in ASKED)]
     for key in given:
@@ -117,4 +117,14 @@ def of(known: Wanted | None, **options: Any) -> Wanted:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "generate"
-        raise RecipeError(first["msg"].removeprefix("Value error, "), where, "tuneset generate --help") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(said[:1].lower() + said[1:], where, _hint(where)) from None
+
+
+def _hint(where: str) -> str:
+    """Say what to write where an option cannot be what it is."""
+    if where.startswith("strategies"):
+        return f"one of {', '.join(get_args(Strategy))}"
+    if where == "generate":
+        return "--per-label N, --rows N, --gaps, or --rewrite --style FILE"
+    return "tuneset generate --help says what each option takes"
