@@ -496,3 +496,15 @@ def test_synthetic_rows_of_a_label_that_was_renamed_are_out(run, server, tmp_pat
     assert stray.height
     assert set(stray["state"]) == {"applied"}
     assert {json.loads(each)["category"] for each in synthetic(again)["labels"]} <= {"Orders", "Account"}
+
+
+def test_a_dry_run_of_a_recipe_says_which_model_would_be_asked(tmp_path, server):
+    table().write_csv(tmp_path / "rows.csv")
+    (tmp_path / "own.toml").write_text(
+        f'[[sources]]\npaths = ["{tmp_path / "rows.csv"}"]\n[[sources]]\nkind = "synthetic"\nname = "more"\n'
+        f'[sources.generate]\nrows = 20\nmost_requests = 100\nwriter = {{model = "small", url = "{server.url}"}}\n'
+    )
+    done = CliRunner().invoke(main, ["prepare", str(tmp_path / "own.toml"), "--dry-run"])
+    assert f"small at {server.url}" in done.output
+    assert "at most 100 requests" in done.output
+    assert not server.requests

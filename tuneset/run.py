@@ -14,6 +14,7 @@ from tuneset import __version__, recipe, sources, stages
 from tuneset.dataset import Dataset
 from tuneset.errors import InputError, RecipeError, RunError, TunesetError, unknown, way_out
 from tuneset.fetch import bring, folder_name, is_address, written
+from tuneset.fetch.fetched import Ahead
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
@@ -30,6 +31,7 @@ from tuneset.folder import (
     writing,
 )
 from tuneset.generate import rows
+from tuneset.generate.wanted import ahead as wanted_ahead
 from tuneset.generate.wanted import of as wanted_of
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, Recipe
 from tuneset.report.stage import says
@@ -37,7 +39,6 @@ from tuneset.report.stage import says
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tuneset.fetch.fetched import Ahead
     from tuneset.generate.made import Would
     from tuneset.sources import Read
 
@@ -193,12 +194,18 @@ def peek(
 
 
 def ahead(source: Any) -> list[tuple[str, Ahead]]:
-    """Say what `prepare` would fetch for each source: files, sizes, licence; no data is fetched, nothing is written.
+    """Say what `prepare` would fetch for each source, and which model it would ask; nothing is fetched, sent or written.
 
     >>> ahead([{"inquiry": "where is it?", "category": "Orders"}])
     []
     """
-    return bring.ahead(_job(source, None, _given()).recipe.sources)
+    job = _job(source, None, _given())
+    to_ask = [
+        (each.name, Ahead(*wanted_ahead(each.generate)))
+        for each in job.recipe.sources
+        if each.generate and not rows.is_done(job.folder, each)
+    ]
+    return bring.ahead(job.recipe.sources) + to_ask
 
 
 def init(source: Any, *, out: str | Path = "recipe.toml", **options: Any) -> Path:

@@ -81,6 +81,24 @@ class Wanted(BaseModel):
         return Budget(self.most_cost, self.most_tokens, self.most_requests)
 
 
+def ahead(wanted: Wanted) -> tuple[str, tuple[()], str, str, tuple[str, ...]]:
+    """Say which models would be asked, and for how much at most, as `fetch` says what it would bring.
+
+    >>> ahead(Wanted(writer=Asked(model="small"), rows=50, most_cost=3.0))[-1]
+    ('writes rows from the train side, behind the split', 'at most 3 in the currency of its prices')
+    """
+    asked = [wanted.writer, *([wanted.judge] if wanted.judge else [])]
+    limits = (
+        (wanted.most_cost, "in the currency of its prices"),
+        (wanted.most_tokens, "tokens"),
+        (wanted.most_requests, "requests"),
+    )
+    most = [f"at most {limit:,g} {what}" for limit, what in limits if limit is not None]
+    does = "rewrites answers of the train side" if wanted.rewrite else "writes rows from the train side"
+    named = " and ".join(f"{each.model} at {each.url}" for each in asked)
+    return named, (), "", "", (f"{does}, behind the split", *most)
+
+
 MANY = ("per_label", "rows", "gaps", "rewrite")
 ASKED = ("model", "url", "key_env", "price_in", "price_out")
 
