@@ -508,3 +508,16 @@ def test_a_dry_run_of_a_recipe_says_which_model_would_be_asked(tmp_path, server)
     assert f"small at {server.url}" in done.output
     assert "at most 100 requests" in done.output
     assert not server.requests
+
+
+def test_of_rows_that_did_not_come_as_many_are_counted_as_are_missing(run, server):
+    run.generate(per_label=9, **asked(server))
+    usual, first = server.answer, len(server.requests)
+
+    def sometimes(request):
+        return {"rows": []} if len(server.requests) > first + 3 else usual(request)
+
+    server.answer = sometimes
+    run.generate(per_label=30, **asked(server))
+    train = run.examples("train")["labels"].value_counts()["count"].to_list()
+    assert run.findings("not-written").height == 90 - sum(train) > 0

@@ -18,7 +18,7 @@ from tuneset.generate.rows import Row
 from tuneset.near import normal as normals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tuneset.ask import Answer, Estimate, Progress, Request
@@ -71,42 +71,37 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
     else:
         written = _written(plan, missing, known, place, _told("rows", say))
         new = answers.answered(written, train, asking) if spoken else written
-    watch = _told("judged", say)
-    found = judged.with_verdicts([*known, *new], train, plan.wanted, plan.task, plan.told, place, watch)
+    watch, new = _told("judged", say), _still_lost(new, missing)
+    found = [row for row in known if not _is_lost(row)] + new  # what did not come before has been asked for again
+    found = judged.with_verdicts(found, train, plan.wanted, plan.task, plan.told, place, watch)
     place.mkdir(parents=True, exist_ok=True)
     shown = {each for row in new for each in row.origin["seeds"]}
-    rows.save(place, _without_made_up(found, missing), train.filter(pl.col("id").is_in(sorted(shown))))
+    rows.save(place, found, train.filter(pl.col("id").is_in(sorted(shown))))
     rows.end(place, source, spent(place))
     came, asked = sum(not row.problem for row in new), sum(cell.rows for cell in missing) or len(new)
     unread = sum(bool(row.text and row.labels and not row.problem and not row.origin["judged"]) for row in found)
     return Made(len(found), asked, asked - came, spent(place), _says(source, asked, came, unread, place))
 
 
-def _without_made_up(found: Sequence[Row], missing: Sequence[Cell]) -> list[Row]:
-    """Leave out lost rows that were asked for again: of each cell as many stay lost as are still missing, the last ones."""
-    wanted, came = (
-        _by_cell((cell.labels, cell.rows) for cell in missing),
-        _by_cell((row.cell, not row.problem) for row in found),
-    )
-    before = _by_cell((row.cell, bool(row.problem)) for row in found)
-    left = {
-        cell: lost if cell not in wanted else min(lost, max(wanted[cell] - came.get(cell, 0), 0))
-        for cell, lost in before.items()
-    }
+def _is_lost(row: Row) -> bool:
+    """Say whether nothing was written; a text that lacks its answer only is asked for that next time."""
+    return bool(row.problem and not row.text)
+
+
+def _still_lost(new: Sequence[Row], missing: Sequence[Cell]) -> list[Row]:
+    """Leave out lost rows that a later round made up for: of each cell as many stay as are missing still, the last ones."""
+    short: dict[str, int] = {}
+    for cell in missing:
+        short[cell.labels] = short.get(cell.labels, 0) + cell.rows
+    for row in new:
+        short[row.cell] = short.get(row.cell, 0) - (not _is_lost(row))
     kept = []
-    for row in reversed(found):
-        if row.problem and not row.text:
-            left[row.cell] -= 1
-        if not (row.problem and not row.text) or left[row.cell] >= 0:
+    for row in reversed(new):
+        if _is_lost(row):
+            short[row.cell] -= 1
+        if not _is_lost(row) or short[row.cell] >= 0:
             kept.append(row)
     return kept[::-1]
-
-
-def _by_cell(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    summed: dict[str, int] = {}
-    for cell, count in counts:
-        summed[cell] = summed.get(cell, 0) + count
-    return summed
 
 
 def refuse_early(source: Source) -> None:
