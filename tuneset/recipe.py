@@ -325,7 +325,7 @@ def parse(values: Mapping[str, Any], where: str, *, beside: Path | None = None) 
     ...
     tuneset.errors.RecipeError: unknown key 'split.validaton'
       at   recipe.toml
-      try  'validation' (there are: previous, seed, stratify, test, threshold, tie, validation)
+      try  'validation' (there are: previous, seed, stratify, test, threshold, tie, validation, validation_may_hold_synthetic_rows)
     """
     try:
         recipe = Recipe.model_validate(values)
