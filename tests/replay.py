@@ -90,7 +90,8 @@ class Replay:
 
     def judged(self, system, user):
         """Label each text with one of the labels that the system's part lists, by its number there."""
-        listed = re.findall(r"^\{\"number\": (\d+), (.+)$", system.partition(JUDGES)[2], re.MULTILINE)
+        lines = r"""^\s*(?:\{"number": )?(\d+)[.):,]\s*(.+)$"""
+        listed = re.findall(lines, system.partition(JUDGES)[2], re.MULTILINE)
         numbers = {name: int(number) for number, line in listed if (name := self.named(line))}
         texts = [each for each in objects(user) if {"number", "text"} <= each.keys()]
         labels = self.best([each["text"] for each in texts], [*numbers]) if numbers and texts else []
