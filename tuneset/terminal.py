@@ -123,7 +123,8 @@ def waiting(*, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 def _ended(screen: Console, event: Event) -> None:
     took = {"unchanged": "unchanged", "gone": "as read before"}.get(event.kind, f"{event.seconds:.1f} s")
-    line = Text.assemble(plain(event.says, 90), (f"  {took}", "dim"))
+    most = 200 if event.stage == "write" else 90  # what money was spent for is said to its end
+    line = Text.assemble(plain(event.says, most), (f"  {took}", "dim"))
     say(screen, Text(f"  {event.stage:<8}", style="bold"), line)
     if event.stage == "get":
         _read_details(screen, event.facts or {})
