@@ -11,7 +11,7 @@ import polars as pl
 from tuneset.generate.origin import CLASSIFIER, synthetic
 from tuneset.judge import ridge
 from tuneset.judge.doubts import Judged, doubt, limit, wrong_and_better
-from tuneset.judge.labels import THRESHOLD
+from tuneset.judge.labels import THRESHOLD, meant_by
 from tuneset.judge.view import labels, view
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def classified(train: pl.DataFrame, rows: pl.DataFrame) -> list[dict[str, Any]]:
     side = pl.Series("side", ["train"] * real.height + ["synthetic"] * rows.height)
     seen = view(both.with_columns(side))
     columns = {each.column: _read(seen, each, real.height) for each in labels(both)}
-    meant = _meant(both["labels"])
+    meant = meant_by(both["labels"])
     return [
         _together({name: said[row] for name, said in columns.items()}, meant, orjson.loads(asked or "{}"))
         for row, asked in enumerate(rows["labels"].to_list())
@@ -132,13 +132,3 @@ def _together(read: dict[str, Read | None], meant: dict[tuple[str, str], Any], a
 
 def _unread() -> dict[str, Any]:
     return {"by": CLASSIFIER, "verdict": "doubts", "labels": None, "score": None}
-
-
-def _meant(column: pl.Series) -> dict[tuple[str, str], Any]:
-    """Return what each label is in the data: text, number, or whatever its name was written from."""
-    meant: dict[tuple[str, str], Any] = {}
-    for text in column.drop_nulls().unique(maintain_order=True).to_list():
-        for name, value in orjson.loads(text).items():
-            for each in value if isinstance(value, list) else [value]:
-                meant.setdefault((name, each if isinstance(each, str) else orjson.dumps(each).decode()), each)
-    return meant

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tuneset.errors import RunError
+from tuneset.errors import RunError, need
 from tuneset.generate import answers, attributes, judged, prompts, rows, seeds, strategies
 from tuneset.generate.asking import Batch, ask
 from tuneset.generate.cells import cells
@@ -108,6 +108,7 @@ def refuse_early(source: Source) -> None:
     """Refuse what cannot work before anything of a run is touched: keys, addresses, limits, prompts, documents, style."""
     from tuneset.ask import asked  # noqa: PLC0415  with the client, which few commands need
     from tuneset.ask.budget import sound  # noqa: PLC0415
+    from tuneset.ask.client import EXTRA, PACKAGE  # noqa: PLC0415
 
     wanted = source.generate
     assert wanted is not None  # noqa: S101  see `_plan`
@@ -115,6 +116,7 @@ def refuse_early(source: Source) -> None:
         sound(each.asked(), wanted.budget())
         asked.address(each.asked())
         asked.key(each.asked())
+    need(PACKAGE, EXTRA)
     prompts.load(wanted.prompts)
     passages(wanted.documents)
     answers.style(wanted.style)
@@ -193,7 +195,7 @@ def _plan(folder: Folder, source: Source) -> _Plan:
     return _Plan(
         wanted,
         on,
-        seeds.pool(on.seeds, []),
+        seeds.pool(on.seeds, [] if wanted.rewrite else _cells(wanted, on)),
         strategies.strategies(told, task),
         attributes.axes(on.train["text"], wanted.attributes),
         passages(wanted.documents),
@@ -204,9 +206,13 @@ def _plan(folder: Folder, source: Source) -> _Plan:
 
 def _missing(plan: _Plan, known: Sequence[Row] = ()) -> list[Cell]:
     """Say what is missing; texts that lack only their answer are there, and are answered first next time."""
-    on, waiting = plan.ground, sum(bool(row.problem and row.text) for row in known)
-    found = cells(plan.wanted, on.real, on.sides, on.made, on.judged)
+    waiting = sum(bool(row.problem and row.text) for row in known)
+    found = _cells(plan.wanted, plan.ground)
     return [cell._replace(rows=cell.rows - waiting) for cell in found if cell.rows > waiting]
+
+
+def _cells(wanted: Wanted, on: Ground) -> list[Cell]:
+    return cells(wanted, on.real, on.sides, on.made, on.judged)
 
 
 def _written(

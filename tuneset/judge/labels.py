@@ -280,7 +280,7 @@ def _findings(examples: pl.DataFrame, looked: list[Looked]) -> pl.DataFrame:
     if not rows:
         return model.no_findings()
     ids, before = examples["id"], examples["labels"].gather(rows).to_list()
-    meant = _meant(examples["labels"])
+    meant = meant_by(examples["labels"])
     made = []
     for row, was in zip(rows, before, strict=True):
         said = {each.labels.column: each.doubted[row] for each in looked if row in each.doubted}
@@ -304,7 +304,7 @@ def _findings(examples: pl.DataFrame, looked: list[Looked]) -> pl.DataFrame:
     return found.sort("score", "example", descending=[True, False])
 
 
-def _meant(column: pl.Series) -> dict[tuple[str, str], Any]:
+def meant_by(column: pl.Series) -> dict[tuple[str, str], Any]:
     """Return what each label is in the data: text, number, or whatever its name was written from."""
     meant: dict[tuple[str, str], Any] = {}
     for text in column.drop_nulls().unique(maintain_order=True).to_list():
