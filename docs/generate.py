@@ -12,8 +12,8 @@ import click
 import tomli_w
 
 from tuneset import recipe, step
-from tuneset.cli import EXITS
 from tuneset.cli import main as tuneset
+from tuneset.ends import EXITS
 from tuneset.shapes import SHAPES
 from tuneset.targets import RULES, TARGETS
 from tuneset.targets.mend import MENDS

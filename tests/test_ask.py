@@ -224,16 +224,21 @@ HOSTILE = {
 def test_an_answer_that_is_none_is_counted(serve, tmp_path, name):
     server = serve(script=[(200, HOSTILE[name])] * 40)
     answers = ask(server, questions(2), tmp_path)
-    assert all(each.problem in ("not-answered", "not-json", "wrong-schema") for each in answers)
+    assert all(each.problem in ("not-answered", "not-json", "wrong-schema", "too-long") for each in answers)
     assert fits(known(tmp_path).spent, Cost(), PLENTY)
 
 
-def test_a_huge_answer_is_not_read_to_its_end(serve, tmp_path, monkeypatch):
+def test_a_huge_answer_is_not_read_to_its_end_nor_paid_for_again(serve, tmp_path, monkeypatch):
     monkeypatch.setattr(wire, "BYTES", 1 << 16)
     bomb = (200, gzip.compress(b" " * (1 << 24)), {"Content-Encoding": "gzip"})
-    server = serve(script=[(200, b"x" * (1 << 20)), bomb, (200, b"not gzip", {"Content-Encoding": "gzip"})])
-    [answer] = ask(server, questions(1), tmp_path)
-    assert (answer.problem, len(server.requests)) == ("", 4)
+    for huge in ((200, b"x" * (1 << 20)), bomb):
+        server = serve(script=[huge])
+        [answer] = ask(server, questions(1), tmp_path / str(len(huge)))
+        assert (answer.problem, len(server.requests)) == ("rejected", 1)
+        assert "an answer of more than" in answer.says
+    server = serve(script=[(200, b"not gzip", {"Content-Encoding": "gzip"})])
+    [answer] = ask(server, questions(1), tmp_path / "other")
+    assert (answer.problem, len(server.requests)) == ("", 2)
 
 
 def test_an_answer_that_takes_too_long_is_asked_again(serve, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import fetch_server
 import pytest
@@ -294,6 +295,22 @@ def test_a_kill_leaves_no_half_file_and_what_was_complete_does_not_come_again(se
     assert (tmp_path / "a" / "train.csv").read_bytes() == TRAIN
     assert (tmp_path / "a" / "fetched.json").read_bytes() == (tmp_path / "b" / "fetched.json").read_bytes()
     assert hashlib.sha256(TRAIN).hexdigest() in (tmp_path / "a" / "fetched.json").read_text()
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+    import fetch as bench
+
+    peaks = []
+    for rows in (40_000, 400_000):
+        (tmp_path / f"data-{rows}").mkdir()
+        bench.fill_parts(tmp_path / f"data-{rows}", rows)
+        with bench.kaggle(tmp_path / f"data-{rows}" / "rows.csv") as where:
+            peaks.append(bench.measured("kaggle", rows, where, tmp_path / str(rows))["peak"])
+        assert (tmp_path / str(rows) / "rows.csv").stat().st_size == (
+            tmp_path / f"data-{rows}" / "rows.csv"
+        ).stat().st_size
+    assert peaks[1] < peaks[0] + 15  # the table grows by 31 MB
 
 
 if os.environ.get("TUNESET_REAL_SERVICES") == "1":

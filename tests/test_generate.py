@@ -179,7 +179,7 @@ def test_a_budget_that_ends_leaves_counted_findings_and_a_complete_run(run, serv
     assert len(server.requests) <= 3
     lost = run.findings("not-written")
     assert lost.height
-    assert set(lost["says"]) == {"the budget is used up"}
+    assert set(lost["says"]) == {"the budget is used up (most_requests = 3)"}
     balance = run.summary["balance"]
     assert balance["in"] == balance["kept"] + balance["dropped"] + balance["merged"]
 
@@ -200,6 +200,126 @@ def test_another_model_judges_without_being_told_and_what_it_reads_otherwise_is_
     assert {json.loads(each)["category"] for each in synthetic(run)["labels"]} == {first}
     off = run.findings("off-label")
     assert set(off["state"]) == {"applied"}
+
+
+def test_a_judge_that_is_named_or_changed_later_reads_what_was_written_before_and_nothing_is_written_anew(run, server):
+    run.generate(per_label=9, **asked(server))
+    made = synthetic(run)
+    for name in ("first", "second"):
+        before = len(server.requests)
+        run.generate(per_label=3, judge_model=name, **asked(server))
+        told = bodies(server)[before:]
+        assert {each["model"] for each in told} == {name}
+        assert sum(each["messages"][1]["content"].count('"number"') for each in told) == made.height
+        run.generate(per_label=3, judge_model=name, **asked(server))
+        assert len(server.requests) == before + len(told)
+    said = run.findings("off-label")["says"].to_list()
+    assert said
+    assert all("second-2026 reads" in each for each in said)
+
+
+def test_what_is_spent_leaves_room_for_the_judge_and_what_it_did_not_read_is_held_back_until_it_does(run, server):
+    run.generate(**asked(server, per_label=40, judge_model="judge", most_requests=12))
+    told = [asks_to_judge(each) for each in bodies(server)]
+    assert 0 < sum(told) < len(told) <= 12
+    assert run.findings("not-judged").is_empty()
+    assert {json.loads(each)["judged"]["judge"] for each in run.examples().filter(source="synthetic")["origin"]} == {
+        "judge"
+    }
+
+
+def test_a_judge_that_has_no_room_left_holds_rows_back_and_reads_them_first_when_it_has(run, server):
+    run.generate(**asked(server, per_label=9, most_requests=500))
+    written_before, number = synthetic(run)["text"].to_list(), len(server.requests)
+    run.generate(**asked(server, per_label=9, judge_model="judge", most_requests=number))
+    held = run.findings("not-judged")
+    assert sorted(held["text"]) == sorted(written_before)
+    assert set(held["says"]) == {f"not judged: the budget is used up (most_requests = {number})"}
+    assert synthetic(run).is_empty()
+    run.generate(**asked(server, per_label=9, judge_model="judge", most_requests=500))
+    assert [asks_to_judge(each) for each in bodies(server)[number:]] == [True] * (len(server.requests) - number)
+    assert run.findings("not-judged").is_empty()
+    assert synthetic(run).height
+
+
+def test_a_limit_that_stops_the_work_is_named_and_nothing_at_all_is_exit_code_1(run, server):
+    args = ["generate", str(run.path), "--per-label", "9", "--model", "small", "--url", server.url]
+    args += ["--key-env", "TUNESET_TEST_KEY", "--most-tokens", "900"]
+    done = CliRunner().invoke(main, args)
+    assert done.exit_code == 1, done.output
+    said = " ".join(done.output.split())
+    assert "stopped by most_tokens = 900 (one more request may take up to " in said
+    assert " tokens, and 900 are left): raise it and run the same command again" in said
+    assert not server.requests
+
+
+def test_money_below_a_cent_is_said_to_the_digit(run, server):
+    said = []
+    options = asked(server, most_requests=None, price_in=0.4, price_out=1.6, most_cost=0.008, judge_model="judge")
+    options |= {"judge_price_in": 0.4, "judge_price_out": 1.6}
+    run.generate(per_label=40, watch=lambda event: said.append(event.says), **options)
+    told = next(each for each in said if "spent in all" in each)
+    assert re.search(r"0\.00\d+ of at most 0\.008 spent in all \(0\.00\d+ to write, 0\.00\d+ to judge\)", told)
+    assert "stopped by most_cost = 0.008" in told
+    assert server.cost(0.4, 1.6) <= 0.008
+
+
+def test_a_label_is_filled_up_counting_the_rows_of_other_synthetic_sources(run, server):
+    run.generate(per_label=9, name="one", **asked(server))
+    run.generate(per_label=11, name="two", **asked(server))
+    assert run.examples("train")["labels"].value_counts()["count"].to_list() == [11] * 3
+
+
+def test_a_number_of_rows_is_that_of_the_source_and_the_same_command_buys_nothing_more(run, server):
+    said = []
+    server.answer = lambda request: {"rows": [*written(request)["rows"][:-1], {"text": "As an AI model I cannot"}]}
+    for _ in range(2):
+        run.generate(rows=12, watch=lambda event: said.append(event.says), **asked(server))
+        first = len(server.requests)
+        server.answer = written
+    run.generate(rows=12, watch=lambda event: said.append(event.says), **asked(server))
+    assert len(server.requests) == first
+    assert any("12 rows are there; ask for more with --rows 24" in each for each in said)
+
+
+def test_requests_that_cannot_be_are_refused_in_plain_words(run, server, tmp_path):
+    for more, says in (
+        ({"strategies": ("document",)}, "needs documents(?s:.*)--document FILE"),
+        ({"price_in": float("nan")}, "a limit or a price is no number from 0 up: nan"),
+        ({"price_in": float("inf"), "price_out": 1.0}, "no number from 0 up"),
+        ({"url": "ftp://x"}, "no http or https address"),
+    ):
+        with pytest.raises(tuneset.TunesetError, match=says):
+            run.generate(per_label=9, **asked(server, **more))
+    assert not server.requests
+
+
+def test_a_recipe_with_a_synthetic_source_can_be_looked_at(tmp_path, server):
+    table().write_csv(tmp_path / "rows.csv")
+    (tmp_path / "own.toml").write_text(
+        f'[[sources]]\npaths = ["{tmp_path / "rows.csv"}"]\n[[sources]]\nkind = "synthetic"\nname = "more"\n'
+        f'[sources.generate]\nrows = 20\nmost_cost = 0.008\nwriter = {{model = "small", url = "{server.url}"}}\n'
+    )
+    for args in (["peek"], ["prepare", "--dry-run"]):
+        done = CliRunner().invoke(main, [args[0], str(tmp_path / "own.toml"), *args[1:]])
+        said = " ".join(done.output.split())
+        assert done.exit_code == 0, said
+        assert "20 rows with 4 requests or some more" in said
+        assert "at most 0.008" in said
+    assert "inquiry" in CliRunner().invoke(main, ["peek", str(tmp_path / "own.toml")]).output
+    assert not server.requests
+
+
+def test_terminal_report_and_json_say_the_same_of_what_was_spent(run, server):
+    args = ["generate", str(run.path), "--per-label", "9", "--model", "small", "--url", server.url]
+    args += ["--key-env", "TUNESET_TEST_KEY", "--price-in", ".4", "--price-out", "1.6", "--most-cost", ".05"]
+    args += ["--judge-model", "j", "--judge-price-in", "1", "--judge-price-out", "2"]
+    shown = " ".join(CliRunner().invoke(main, args).output.split())
+    (paid,) = run.summary["synthetic"]["paid"]
+    assert re.fullmatch(r"0\.0\d+ of at most 0\.05 spent in all \(0\.0\d+ to write, 0\.0\d+ to judge\)", paid["words"])
+    assert paid["writer"] + paid["judge"] == pytest.approx(paid["total"], abs=1e-9)
+    assert paid["words"] in shown
+    assert paid["words"] in run.report.read_text()
 
 
 def test_nothing_is_asked_where_no_key_no_model_or_no_limit_is_there(run, server, monkeypatch):
@@ -401,7 +521,7 @@ def test_forgetting_what_rows_were_written_from_takes_the_rows_and_the_answers_w
 def test_a_limit_or_a_price_of_nothing_is_one(run, server):
     run.generate(per_label=9, price_in=9.0, price_out=9.0, most_cost=0, **asked(server))
     assert not server.requests
-    assert set(run.findings("not-written")["says"]) == {"the budget is used up"}
+    assert set(run.findings("not-written")["says"]) == {"the budget is used up (most_cost = 0)"}
     run.generate(per_label=9, price_in=0, price_out=0, **asked(server))
     assert synthetic(run).height
     assert run.recipe.sources[-1].generate.most_cost == 0

@@ -8,8 +8,10 @@ import orjson
 import polars as pl
 import pytest
 from ask_server import KEY, serving
+from click.testing import CliRunner
 
 import tuneset
+from tuneset.cli import main
 from tuneset.errors import InputError, RecipeError, RunError
 
 STYLE = "Answer in one short sentence. No thanks, no exclamation marks."
@@ -132,6 +134,72 @@ def test_what_was_rewritten_is_not_asked_again_for_the_same_style_and_is_for_ano
     assert len(server.requests) > first
     told = [json.loads(each.raw)["messages"][1]["content"] for each in server.requests[first:]]
     assert any("Thank you for asking" in each for each in told)  # the original is rewritten, not what was made of it
+
+
+def rewrites(server):
+    told = [json.loads(each.raw)["messages"] for each in server.requests]
+    return [each[1]["content"] for each in told if each[0]["content"].startswith("You rewrite")]
+
+
+def test_what_the_budget_left_as_it_was_is_lost_and_rewritten_by_the_next_call(run, server, tmp_path):
+    style, train, said = str(tmp_path / "style.md"), run.examples("train").height, []
+    run.generate(
+        rewrite=True, style=style, watch=lambda event: said.append(event.says), **asked(server, most_requests=7)
+    )
+    assert len(rewrites(server)) == 7
+    assert any(f"7 of {train} conversations written" in each for each in said)
+    assert run.findings("rewritten-answer").height == 7
+    run.generate(rewrite=True, style=style, **asked(server))
+    assert len(rewrites(server)) == len(set(rewrites(server))) == train
+    assert run.findings("rewritten-answer").height == train
+
+
+@pytest.mark.parametrize("nothing", [{"text": "  "}, {"text": "so " * 20_000}, {"wrong": 1}])
+def test_an_answer_of_no_use_is_lost_and_asked_for_anew(run, server, tmp_path, nothing):
+    style, train = str(tmp_path / "style.md"), run.examples("train").height
+    server.answer = lambda request: nothing if "Parcel 85" in request["messages"][1]["content"] else spoken(request)
+    run.generate(rewrite=True, style=style, **asked(server))
+    lost = train - run.findings("rewritten-answer").height
+    assert lost == sum("Parcel 85" in each for each in run.examples("train")["messages"])
+    server.answer = spoken
+    run.generate(rewrite=True, style=style, **asked(server))
+    assert run.findings("rewritten-answer").height == train
+
+
+def test_a_server_that_rewrites_nothing_is_an_error(run, server, tmp_path):
+    server.script = [(400, {"error": {"message": "no"}})] * 60
+    with pytest.raises(RunError, match="answered nothing"):
+        run.generate(rewrite=True, style=str(tmp_path / "style.md"), **asked(server))
+
+
+def test_a_judge_that_is_named_later_checks_what_was_rewritten_before(run, server, tmp_path):
+    run.generate(rewrite=True, style=str(tmp_path / "style.md"), **asked(server))
+    first, waiting = len(server.requests), run.findings("rewritten-answer")["state"].to_list()
+    assert set(waiting) == {"waiting"}
+    run.generate(rewrite=True, style=str(tmp_path / "style.md"), judge_model="judge", **asked(server))
+    told = [json.loads(each.raw) for each in server.requests[first:]]
+    assert {each["model"] for each in told} == {"judge"}
+    assert len(told) == len(waiting)
+    assert "applied" in set(run.findings("rewritten-answer")["state"])
+
+
+def test_what_waits_after_rewriting_is_the_next_action_and_is_shown_by_the_turn_that_changed(run, server, tmp_path):
+    run.generate(rewrite=True, style=str(tmp_path / "style.md"), **asked(server))
+    action = next(each for each in run.summary["next"] if "rewritten" in each["words"])
+    assert action["command"] == f"tuneset findings {run.path} --rule rewritten-answer"
+    said = " ".join(CliRunner().invoke(main, action["command"].split()[1:]).output.split())
+    assert "before Thank you" in said
+    assert "after " in said
+    assert '"role"' not in said
+
+
+def test_answers_of_endless_length_are_lost_and_their_text_is_not_kept(run, server, tmp_path):
+    server.answer = lambda _: {"text": "so " * 100_000}
+    run.generate(rewrite=True, style=str(tmp_path / "style.md"), **asked(server))
+    assert run.findings("rewritten-answer").is_empty()
+    assert sum(path.stat().st_size for path in (run.folder.inside / "generated").rglob("*")) < 300_000
+    said = next(each for each in run.summary["said"] if "as they were" in each)
+    assert "longer than its limit of tokens allows: 300,012 letters, SHA-256 " in said
 
 
 def test_orders_in_an_answer_stay_in_their_own_line_of_data(run, server, tmp_path):

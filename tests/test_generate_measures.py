@@ -296,7 +296,7 @@ def run(tmp_path_factory):
     ]  # fmt: skip
     store.mkdir(parents=True)
     rows.save(store, made, folder.table("split", "examples").select("id", "text"))
-    rows.end(store, source, 0.0)
+    rows.end(store, source, {})
     planned = read(place / "run" / "recipe.toml")
     (place / "run" / "recipe.toml").write_text(
         to_toml(planned.model_copy(update={"sources": [*planned.sources, source]}))
@@ -323,3 +323,11 @@ def test_what_a_model_wrote_is_text_on_the_page_of_its_run(run):
     told = page.split('<section aria-labelledby="synthetic">')[1].split("</section>")[0]
     assert "&lt;script&gt;top.pwned=1&lt;/script&gt; where is my card" in told
     assert "<script>" not in told
+
+
+def test_labels_come_before_what_the_judge_reads_and_no_minus_is_a_hyphen(run):
+    page = (run / "report.html").read_text()
+    told = page.split('<section aria-labelledby="synthetic">')[1].split("</section>")[0]
+    assert told.index("By label") < told.index("What the judge reads otherwise")
+    assert '<bdi class="whole">' in told
+    assert " (-" not in told

@@ -69,7 +69,7 @@ def generated(run, name, numbers):
         new.append(rows.Row(words, seeds[0]["labels"], origin, seeds[0]["labels"], len(known) + len(new), f"k{number}"))
     place.mkdir(parents=True, exist_ok=True)
     rows.save(place, [*known, *new], train.select("id", "text"))
-    rows.end(place, source, 0.0)
+    rows.end(place, source, {})
     planned = read(run / "recipe.toml")
     others = [each for each in planned.sources if each.name != name]
     (run / "recipe.toml").write_text(to_toml(planned.model_copy(update={"sources": [*others, source]})))

@@ -419,7 +419,7 @@ def test_what_was_tested_against_the_target_is_told_with_its_figures():
 
 def test_synthetic_rows_have_a_section_that_begins_with_what_they_are_worth_and_what_the_judge_reads_otherwise():
     told = section(rendered("whole"), "synthetic")
-    order = ("They help: a small classifier", "80 of 100 rows", "3 synthetic rows are not on the train side", "18 <code>off-label</code>", "read another in 26", "Where is my parcel?", "Payment</bdi></th>", "79.9", "right in 79", "could you please", "wheres my", "coverage</bdi>", "boundary@1", "0.0187")  # fmt: skip
+    order = ("They help: a small classifier", "80 of 100 rows", "3 synthetic rows are not on the train side", "18 <code>off-label</code>", "Payment</bdi></th>", "read another in 26", "Where is my parcel?", "79.9", "right in 79", "could you please", "wheres my", "coverage</bdi>", "boundary@1", "0.019")  # fmt: skip
     assert [told.find(each) for each in order] == sorted(told.find(each) for each in order)
     assert min(told.find(each) for each in order) > 0
     assert "Do the synthetic rows help?" not in rendered("fine")

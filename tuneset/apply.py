@@ -16,8 +16,8 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
     """Add what becomes of each finding: `does` (drop, edit or none), `write` (the edit's value) and `state`.
 
     state: applied · waiting (a suggestion, or something to look at) · overruled (a person rejected it) · settled (a
-    person looked and agreed that nothing is to be done; or see `close`). A finding's last decision counts; one made on
-    something that looked different is stale, and then the finding is treated as if nobody had answered.
+    person looked and agreed that nothing is to be done; or see `close`). A finding's last decision counts; one that was
+    taken back (undo), or made on something that looked different and so is stale, is treated as if nobody had answered.
 
     >>> settle(model.no_findings(), pl.DataFrame(schema=model.DECISIONS)).columns[-4:]
     ['does', 'write', 'state', 'stale']
@@ -25,6 +25,7 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
     last = decisions.unique("finding", keep="last", maintain_order=True).select(
         "finding", "verdict", "saw", write_own="after"
     )
+    last = last.filter(pl.col("verdict") != "undo")
     joined = findings.join(last, left_on="id", right_on="finding", how="left", maintain_order="left")
     answered = joined.filter(pl.col("saw").is_not_null())
     now = pl.DataFrame({"id": answered["id"], "now": seen(answered)})
@@ -34,8 +35,8 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
     verdict = pl.when(~pl.col("stale")).then("verdict")
     accepted = (verdict == "accept") | (verdict.is_null() & (pl.col("when") == "default"))
     does = (
-        pl.when(verdict == "edit")
-        .then(pl.lit("edit"))
+        pl.when(verdict.is_in(["edit", "drop"]))
+        .then(verdict)
         .when(accepted)
         .then("action")
         .otherwise(pl.lit("none"))
@@ -160,15 +161,17 @@ def fates(everything: pl.DataFrame, settled: pl.DataFrame, kept: pl.Series) -> p
     """Say for each example that came in what became of it: `id`, `fate`, `rule`, `says`, `twin`.
 
     An example is merged when the finding that dropped it names a twin with the same answer, or one that holds all of it,
-    that survives, itself or through the twin it was merged into; otherwise it is dropped.
+    that survives, itself or through the twin it was merged into; otherwise it is dropped, as is what a person drops over
+    a finding that did not ask for it.
 
     Raises AssertionError when an example is out without a finding that says why: that would be a bug of ours.
     """
     drops = settled.filter(pl.col("does") == "drop").unique("example", keep="first", maintain_order=True)
+    drops = drops.with_columns(twin=pl.when(pl.col("action") == "drop").then(pl.col("others").list.first()))
     out = (
         everything.select("id", "label")
         .join(
-            drops.select(id="example", rule="rule", says="says", twin=pl.col("others").list.first()),
+            drops.select(id="example", rule="rule", says="says", twin="twin"),
             on="id",
             how="left",
             maintain_order="left",

@@ -2,124 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from tuneset import __version__
-from tuneset.errors import RecipeError, TunesetError, way_out
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
-FAILED, REFUSED, BUG, INTERRUPTED = 1, 2, 70, 130
-EXITS = {
-    0: "done",
-    FAILED: "done, and the answer is no: a condition of the recipe's `[gate]` does not hold (`prepare`), a target would refuse"
-    " a file (`check`, `export`), no page gave a row (`scrape`)",
-    REFUSED: "what was asked for cannot be: three lines say what, where, and what to do; what was finished before stays",
-    BUG: "a bug of ours, or of a step of yours: the last line says whose, and the traceback stands above it",
-    INTERRUPTED: "stopped by Ctrl-C: the same command goes on",
-}
-STAGE_OF = {
-    "search": "get",
-    "scrape": "get",
-    "forget": "get",
-    "peek": "get",
-    "init": "get",
-    "prepare": "the whole way",
-    "generate": "the whole way",
-    "rethreshold": "look and decide",
-    "findings": "look and decide",
-    "typos": "look and decide",
-    "labels": "judge and choose",
-    "select": "judge and choose",
-    "score": "judge and choose",
-    "compare": "judge and choose",
-    "targets": "format and check",
-    "export": "format and check",
-    "check": "format and check",
-    "show": "format and check",
-    "publish": "publish",
-    "decide": "look and decide",
-    "explain": "look and decide",
-}
-
-
-class Commands(click.Group):
-    """List the commands by what they are for, and print errors in three lines."""
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands in the order of the data's way."""
-        for part in dict.fromkeys(STAGE_OF.values()):
-            names = [name for name, stage in STAGE_OF.items() if stage == part]
-            rows = [(name, self.commands[name].get_short_help_str(80)) for name in names]
-            with formatter.section(part.capitalize()):
-                formatter.write_dl(rows)
-        del ctx
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options that stand before a command."""
-        with _three_lines(ctx):
-            return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a bad request ends with three lines and exit code 2."""
-        with _three_lines(ctx):
-            return super().invoke(ctx)
-
-
-@contextlib.contextmanager
-def _three_lines(ctx: click.Context) -> Iterator[None]:
-    """End a bad request with what went wrong, where, and what to do, and with exit code 2; Ctrl-C with 130."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        where = f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
-        hint = "the same command again: what is finished stays, and it goes on from there"
-        _fail(ctx, TunesetError(str(error) or "stopped by Ctrl-C", where, hint), INTERRUPTED)
-    except TunesetError as error:
-        _fail(ctx, error)
-    except (BrokenPipeError, click.exceptions.NoArgsIsHelpError):  # `| head` went away; `tuneset` alone shows its help
-        raise
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "tuneset"
-        _fail(ctx, TunesetError(error.format_message().rstrip("."), path, f"{path} --help"))
-    except OSError as error:  # what was written before stays complete
-        what = (error.strerror or str(error)).lower()
-        _fail(ctx, TunesetError(what, str(error.filename or "the run folder"), way_out(error)))
-
-
-def _fail(ctx: click.Context, error: TunesetError, code: int = REFUSED) -> None:
-    from tuneset import terminal
-
-    terminal.failed(error)
-    ctx.exit(code)
-
-
-def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show a bug whole, say whose it is, and end with exit code 70."""
-    traceback.print_exception(kind, error, trace)
-    theirs = _file_of_a_step(trace)
-    said = (
-        f"This is an error in {theirs}."
-        if theirs
-        else "This is a bug in tuneset. Please report it with the lines above."
-    )
-    click.echo(f"\n{said}", err=True)
-    sys.exit(BUG)
-
-
-def _file_of_a_step(trace: TracebackType | None) -> str | None:
-    """Find the last file on the way to an error that belongs to neither tuneset nor Python nor what is installed."""
-    known = (str(Path(__file__).parent), sys.prefix, sys.base_prefix, "<")
-    files = [frame.filename for frame in traceback.extract_tb(trace)]
-    return next((file for file in reversed(files) if not file.startswith(known)), None)
+from tuneset.ends import FAILED, INTERRUPTED, Commands, bug
+from tuneset.errors import RecipeError
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -131,7 +21,7 @@ def main() -> None:
     tuneset prepare dataset.csv   files that a trainer accepts, and a report
     tuneset peek dataset.csv      what would be read; writes nothing
     """  # noqa: D301 - click takes the backspace for "keep these lines"
-    sys.excepthook = _bug
+    sys.excepthook = bug
 
 
 def columns(command: Any) -> Any:
@@ -340,19 +230,57 @@ def findings(run: str, rule: str | None, limit: int | None, as_json: bool) -> No
 @main.command()
 @click.argument("run", type=click.Path())
 @click.argument("finding")
-@click.argument("verdict", type=click.Choice(["accept", "reject", "edit"]))
+@click.argument("verdict", type=click.Choice(["accept", "reject", "edit", "drop", "undo"]))
 @click.option("--after", metavar="VALUE", help="The value of your own, with edit.")
 @click.option("--by", metavar="NAME", help="Who decides (the login name).")
 @click.option("--why", metavar="TEXT", help="The reason, for those who come later.")
 @as_json
 def decide(run: str, finding: str, verdict: Any, as_json: bool, **options: Any) -> None:
-    """Answer a FINDING of RUN: accept, reject, or edit.
+    """Answer a FINDING of RUN: accept, reject, edit, drop, or undo.
 
     FINDING is its id, or the first digits of it.
     """
     from tuneset import Dataset, terminal
 
     terminal.decided(Dataset.open(run).decide(finding, verdict, **options), run, as_json=as_json)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--by", metavar="NAME", help="Who decides (the login name).")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Where on this machine: a free port.")
+@click.option("--to", "out", type=click.Path(), metavar="FILE", help="Write the questions for another tool instead.")
+@click.option("--from", "back", type=click.Path(), metavar="FILE", help="Take the answers of another tool.")
+@click.option("--tool", type=click.Choice(["csv", "label-studio", "argilla"]), help="Which tool.")
+def review(run: str, out: str | None, back: str | None, tool: str | None, **options: Any) -> None:
+    """Answer in a browser what RUN asks: labels in doubt, typos, twins.
+
+    It writes decisions only; `tuneset prepare RUN` carries them out. Needs `pip install 'tuneset[people]'`, but for
+    --to and --from.
+    """
+    from tuneset import Dataset, terminal
+
+    if out:
+        return terminal.went_out(Dataset.open(run).review_out(out, tool or "csv"), run)
+    if back:
+        return terminal.came_back(Dataset.open(run).review_in(back, tool), run)
+    Dataset.open(run).review(ready=terminal.reviewing, **options)
+    return terminal.reviewed(run)
+
+
+@main.command()
+@click.argument("database")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="A free port.")
+@click.option("--public", metavar="URL", help="The https address of your proxy, by which others come.")
+def collect(database: str, **options: Any) -> None:
+    """Let people label in a browser.
+
+    DATABASE is a file, made where there is none, or postgresql://USER@HOST/NAME. Needs `pip install 'tuneset[people]'`.
+    """
+    from tuneset import collecting, terminal
+
+    collecting.collect(database, ready=terminal.collecting, **options)
 
 
 @main.command()
@@ -519,7 +447,7 @@ def asked(command: Any) -> Any:
 def generate(run: str, as_json: bool, dry_run: bool, **options: Any) -> None:
     """Have a model write rows that RUN lacks, check them, and prepare it again.
 
-    Seeds are train rows only. What was answered is kept and never paid twice.
+    Seeds are train rows only. What was answered is kept and not paid again.
     """
     from tuneset import Dataset, terminal
     from tuneset.generate import said
@@ -528,10 +456,11 @@ def generate(run: str, as_json: bool, dry_run: bool, **options: Any) -> None:
     if dry_run:
         said.would(dataset.would_generate(**options), as_json=as_json)
         return
+    came: list[Any] = []
     with terminal.progress(quiet=as_json) as watch:
-        dataset.generate(watch=watch, **options)
-    if not terminal.closing(dataset, dataset.summary, as_json=as_json):
-        sys.exit(1)
+        dataset.generate(watch=said.noting(watch, came), **options)
+    if not terminal.closing(dataset, dataset.summary, as_json=as_json) or said.in_vain(came):
+        sys.exit(FAILED)
 
 
 @main.command()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +10,8 @@ import orjson
 import polars as pl
 
 from tuneset import model, recipe
-from tuneset.apply import EDITABLE, close, fates, settle
-from tuneset.errors import RecipeError, RunError, unknown
+from tuneset.apply import close, fates, settle
+from tuneset.errors import RunError, need, unknown
 from tuneset.folder import Folder, whole, write
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from tuneset.publish import Event as Sent
     from tuneset.publish import Plan
     from tuneset.recipe import Recipe
+    from tuneset.review.exchange import Exported, Taken
     from tuneset.run import Event
     from tuneset.targets import masks
 
@@ -137,32 +136,50 @@ class Dataset:
         by: str | None = None,
         why: str | None = None,
     ) -> dict[str, Any]:
-        """Answer a finding: accept it, reject it, or edit with a value of your own (`after`).
+        """Answer a finding: accept it, reject it, edit with a value of your own (`after`), drop its example, or undo.
 
         `finding` is its id or the first digits of it. The answer is appended to `decisions.jsonl` and takes effect when
-        the run is prepared again. Returns the line that was written.
+        the run is prepared again; undo is as if nobody had answered. Returns the line that was written.
         """
+        from tuneset.review.decisions import decide  # noqa: PLC0415  only who answers needs it
+
         said = self.folder.findings()
         found = said.filter(pl.col("id").str.starts_with(finding)) if finding else said.clear()
         if found.height != 1:
             what = "no finding has this id" if found.is_empty() else f"{found.height} findings begin with this id"
             raise RunError(what, finding or "an empty id", f"tuneset findings {self.path}")
-        row = found.row(0, named=True)
-        decision = {
-            "finding": row["id"],
-            "verdict": self._checked_verdict(verdict, after, row),
-            "after": after if verdict == "edit" else None,
-            "saw": model.seen(found)[0],
-            "by": by or getpass.getuser(),
-            "why": why,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        path = self.path / "decisions.jsonl"
-        before = path.read_bytes() if path.exists() else b""
-        apart = b"\n" if before and not before.endswith(b"\n") else b""  # an editor may leave the last line open
-        with path.open("ab") as file:
-            file.write(apart + orjson.dumps(decision) + b"\n")
-        return decision
+        everything = self.folder.table("get", "examples")
+        if everything is None:
+            raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
+        asked = found.join(everything.select("id", "labels"), left_on="example", right_on="id", how="left")
+        return decide(self.path, asked, verdict, after=after, by=by, why=why)[0]
+
+    def review(self, *, by: str | None = None, port: int = 0, ready: Callable[[str], None] = lambda _: None) -> None:
+        """Ask a person about what was found, in a browser on this machine, until Ctrl-C.
+
+        Answers are appended to `decisions.jsonl`, as those of `decide` are. `ready` is called with the link, which carries
+        the key without which nothing is shown; `port` 0 is a free one. Needs the extra `people`.
+        """
+        need("starlette", "people")
+        from tuneset.web import review, serve  # noqa: PLC0415  the extra's packages
+
+        asked, key = review.Review(self, by), review.new_key()
+        taken = serve.listen(serve.LOOPBACK[0], port)
+        taken_port = taken.getsockname()[1]
+        app = review.app(asked, key, serve.names(serve.LOOPBACK[0], taken_port))
+        serve.serve(app, taken, lambda: ready(f"http://{serve.LOOPBACK[0]}:{taken_port}/?key={key}"))
+
+    def review_out(self, path: str | Path, tool: str = "csv") -> Exported:
+        """Write what was found and waits as a file for `tool`: label-studio, argilla or csv."""
+        from tuneset.review import exchange, queue  # noqa: PLC0415  only who reviews needs them
+
+        return exchange.export(queue.read(self), Path(path), tool)
+
+    def review_in(self, path: str | Path, tool: str | None = None) -> Taken:
+        """Take the answers of a file that came back from a tool, a decision for each; `tool` is found out from the file."""
+        from tuneset.review import exchange  # noqa: PLC0415  only who reviews needs it
+
+        return exchange.take(self, Path(path), tool)
 
     def typos(self) -> pl.DataFrame:
         """Return the one map of all typo corrections: `word`, `meant`, in how many `examples`, `score`, `when`.
@@ -344,41 +361,3 @@ class Dataset:
         if kept is None or sides is None:
             raise RunError("this run is not complete", str(self.path), f"tuneset prepare {self.path}")
         return judging.seen(kept, sides, self.recipe.judge)
-
-    def _checked_verdict(self, verdict: str, after: str | None, finding: dict[str, Any]) -> str:
-        """Refuse an answer that could not be carried out."""
-        where = f"finding {finding['id'][:8]} ({finding['rule']})"
-        if finding["rule"] == "unreadable-row":
-            raise RecipeError("this row was never read", where, "mend its line in the source and prepare again")
-        if finding["action"] == "edit" and finding["stage"] == "get" and finding["rule"] != "rewritten-answer":
-            hint = f'action = "flag" in [clean.{finding["rule"]}], and prepare from the source again'
-            raise RecipeError("this was hidden before anything was written", where, hint)
-        if finding["rule"] == "missing-label" and verdict == "reject":
-            raise RecipeError("an example without an answer cannot be kept", where, "edit it: --after gives the answer")
-        _check_verdict(verdict, after, finding)
-        everything = self.folder.table("get", "examples")
-        if verdict == "edit" and finding["field"] == "/labels" and everything is not None:
-            wanted = orjson.loads(everything.filter(id=finding["example"])["labels"][0] or "{}")
-            if set(orjson.loads(after or "{}")) != set(wanted):
-                raise RecipeError("not the label columns", where, f"a JSON object with {', '.join(wanted)}")
-        return verdict
-
-
-def _check_verdict(verdict: str, after: str | None, finding: dict[str, Any]) -> None:
-    if verdict not in ("accept", "reject", "edit"):
-        raise unknown("verdict", verdict, ("accept", "reject", "edit"), "decide")
-    if verdict != "edit":
-        return
-    where = f"finding {finding['id'][:8]} ({finding['field']})"
-    if after is None:
-        raise RecipeError("an edit needs the new value", where, "--after VALUE")
-    if finding["field"] not in EDITABLE:
-        raise RecipeError(f"this finding is not about {', '.join(EDITABLE)}", where, "accept or reject it")
-    wanted = {"/labels": dict, "/messages": list}.get(finding["field"])
-    if wanted is not None:
-        try:
-            value = orjson.loads(after)
-        except orjson.JSONDecodeError as error:
-            raise RecipeError(f"not JSON: {error}", where, """--after '{"category": "…"}'""") from error
-        if not isinstance(value, wanted):
-            raise RecipeError("not the right shape", where, f"a JSON {'object' if wanted is dict else 'list'}")

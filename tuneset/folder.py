@@ -92,18 +92,21 @@ class Folder(NamedTuple):
         return pl.concat(said) if said else model.no_findings().with_columns(stage=pl.lit(""))
 
     def decisions(self) -> pl.DataFrame:
-        """Read what people decided, oldest first."""
+        """Read what people decided, oldest first; a last line that a kill cut off was never answered to anybody."""
         path = self.path / "decisions.jsonl"
         if not path.exists():
             return pl.DataFrame(schema=model.DECISIONS)
         rows = []
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        lines = path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 row = orjson.loads(line)
                 rows.append({name: row.get(name) for name in model.DECISIONS})
             except (orjson.JSONDecodeError, AttributeError) as error:
+                if number == len(lines) and isinstance(error, orjson.JSONDecodeError):
+                    break
                 hint = "mend or remove that line; tuneset decide writes such lines"
                 raise RunError(f"a decision cannot be read: {error}", f"{path}:{number}", hint) from error
         return pl.DataFrame(rows, schema=model.DECISIONS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Action = Literal["drop", "edit", "none"]
 When = Literal["default", "on-accept"]
-Verdict = Literal["accept", "reject", "edit"]
+Verdict = Literal["accept", "reject", "edit", "drop", "undo"]  # undo: as if nobody had answered
 Fate = Literal["kept", "dropped", "merged"]
 
 PART = 65_536  # values hashed in one go
@@ -53,7 +53,7 @@ FINDINGS = pl.Schema(
 DECISIONS = pl.Schema(
     {
         "finding": pl.String(),
-        "verdict": pl.String(),  # accept, reject or edit
+        "verdict": pl.String(),  # see Verdict
         "after": pl.String(),  # an edit of the person's own
         "saw": pl.String(),  # hash of what the person saw, see `seen`
         "by": pl.String(),
@@ -145,8 +145,7 @@ def seen(findings: pl.DataFrame) -> pl.Series:
     Of an edit that is the words that change, not the whole text: an answer about one word holds when another step's
     suggestion about the same text is accepted before it.
     """
-    changes = [_change(*pair) for pair in findings.select("before", "after").iter_rows()]
-    shown = findings.with_columns(change=pl.Series(changes, dtype=pl.String)).select(
+    shown = findings.with_columns(change=changes(findings)).select(
         pl.concat_str(
             *(pl.col(name).fill_null("\x01") for name in ("rule", "example", "action", "field", "change")),
             pl.col("others").list.sort().list.join(" "),
@@ -154,6 +153,12 @@ def seen(findings: pl.DataFrame) -> pl.Series:
         ),
     )
     return digest(shown.to_series()).alias("saw")
+
+
+def changes(findings: pl.DataFrame) -> pl.Series:
+    """Return the words that each finding would change, what they are and what they become."""
+    pairs = findings.select("before", "after").iter_rows()
+    return pl.Series("change", [_change(*pair) for pair in pairs], dtype=pl.String)
 
 
 def _change(before: str | None, after: str | None) -> str:

@@ -73,6 +73,11 @@ RULES_WITHOUT_STEP = {
     Its answer was cut off, refused, no JSON, or did not come; the budget was used up; or what came was empty or the same as
     another row. The finding says which. What was paid for is kept; `tuneset generate RUN` asks for what is missing.
     """,
+    "not-judged": """Keep out rows that a model wrote and that the judge has not read.
+
+    The recipe names a model as the judge (`--judge-model`); the budget had no room for it, or it did not answer. The finding
+    says which. Nothing was lost: `tuneset generate RUN` has these rows judged first.
+    """,
     "stray-label": """Keep out synthetic rows with a label that no real row has any more.
 
     A label was renamed or taken out since a model wrote them. Ask for rows of the new one: `tuneset generate RUN`.

@@ -183,6 +183,8 @@ def peek(
     'inquiry'
     """
     paths = _paths(source)
+    if paths is not None and len(paths) == 1 and paths[0].endswith(".toml") and Path(paths[0]).is_file():
+        return _peek_recipe(Path(paths[0]), say)
     named: dict[str, Any] = {"text": text, "labels": _listed(label) or [], "groups": _listed(group) or []}
     if paths is None or not any(map(is_address, paths)):
         return sources.read(source if paths is None else paths, **named)
@@ -191,6 +193,19 @@ def peek(
         brought = bring.bring([spec], folder.inside / bring.STORE, say)
         read = sources.read(stages.located(spec, folder), **named)
         return read._replace(said=(*read.said, *bring.said(brought)))
+
+
+def _peek_recipe(path: Path, say: Callable[[str], None]) -> Read:
+    """Read the first real source of a recipe, and say what the others are."""
+    planned = recipe.read(path, beside=path.parent).sources
+    first = next((each for each in planned if each.generate is None), None)
+    if first is None:
+        raise RecipeError("this recipe names no sources", str(path), "tuneset init FILE writes one that does")
+    read = peek(first.paths, text=first.text, label=first.labels, group=first.groups, say=say)
+    others = [each for each in planned if each is not first]
+    told = [f"{each.name}: {', '.join(wanted_ahead(each.generate)[-1])}" for each in others if each.generate]
+    more = [f"{each.name} is a source, too; read here is {first.name}" for each in others if not each.generate]
+    return read._replace(said=(*read.said, *more, *told))
 
 
 def ahead(source: Any) -> list[tuple[str, Ahead]]:
@@ -411,7 +426,8 @@ def _write(folder: Folder, source: recipe.Source, watch: Callable[[Event], None]
     watch(Event("write", "start"))
     started = time.perf_counter()
     done = made.make(folder, source, lambda says: watch(Event("write", "part", says=says)))
-    watch(Event("write", "done", time.perf_counter() - started, done.says))
+    facts = {"asked": done.asked, "came": done.came}
+    watch(Event("write", "done", time.perf_counter() - started, done.says, facts))
 
 
 def _run(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
+    from tuneset.review.exchange import Exported, Taken
     from tuneset.run import Event
     from tuneset.sources import Read
 
@@ -123,7 +124,7 @@ def waiting(*, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 def _ended(screen: Console, event: Event) -> None:
     took = {"unchanged": "unchanged", "gone": "as read before"}.get(event.kind, f"{event.seconds:.1f} s")
-    most = 200 if event.stage == "write" else 90  # what money was spent for is said to its end
+    most = 500 if event.stage == "write" else 90  # what money was spent for is said to its end
     line = Text.assemble(plain(event.says, most), (f"  {took}", "dim"))
     say(screen, Text(f"  {event.stage:<8}", style="bold"), line)
     if event.stage == "get":
@@ -260,7 +261,10 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
         score = f"  {row['score']:.2f}" if row["score"] is not None else ""
         screen.print(Text.assemble((row["id"][:8], "cyan"), f"  {row['rule']}  ", (row["state"], "dim"), score))
         say(screen, " " * 10, plain(row["text"], 120))
-        for name, value in (("twin", row["twin_text"]), ("before", row["before"]), ("after", row["after"])):
+        before, after = (
+            _changed(row["before"], row["after"]) if row["field"] == "/messages" else (row["before"], row["after"])
+        )
+        for name, value in (("twin", row["twin_text"]), ("before", before), ("after", after)):
             if value is not None:
                 say(screen, Text(f"          {name:<7}", style="dim"), plain(value, 120))
         say(screen, " " * 10, plain(row["says"], 160))
@@ -275,6 +279,18 @@ def found(findings: pl.DataFrame, run: str, limit: int | None, *, as_json: bool)
             " " * 8,
             Text(f"{ACCEPT[first['action']]}; reject leaves it as it was; edit writes --after VALUE.", style="dim"),
         )
+
+
+def _changed(before: str | None, after: str | None) -> tuple[str | None, str | None]:
+    """Show of two conversations the first turn that differs, as its words.
+
+    >>> _changed('[{"role": "user", "content": "hi"}]', '[{"role": "user", "content": "ho"}]')
+    ('hi', 'ho')
+    """
+    if before is None or after is None:
+        return before, after
+    both = zip(orjson.loads(before), orjson.loads(after), strict=False)
+    return next(((one.get("content"), two.get("content")) for one, two in both if one != two), (before, after))
 
 
 def _waiting(findings: pl.DataFrame) -> str:
@@ -306,6 +322,46 @@ def decided(decision: Mapping[str, Any], run: str, *, as_json: bool) -> None:
         return
     said = f"  {decision['verdict']} noted for {decision['finding'][:8]}. To apply it: tuneset prepare {run}"
     say_whole(console(), Text(said))
+
+
+def reviewing(link: str) -> None:
+    """Say where the review is, and how it ends."""
+    screen = console()
+    say_whole(screen, Text.assemble("  Open ", (link, "cyan")))
+    say(screen, "  ", Text("The link carries the key: it is for you alone. Ctrl-C ends the review.", style="dim"))
+
+
+def went_out(done: Exported, run: str) -> None:
+    """Say what went out, and how it comes back."""
+    screen = console()
+    say_whole(screen, Text(f"  {counted(done.count, 'question')} in {', '.join(str(path) for path in done.files)}"))
+    say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from FILE", style="dim"))
+
+
+def came_back(done: Taken, run: str) -> None:
+    """Say what was taken of the answers, what was not and why, and what comes next."""
+    screen = console()
+    told = {
+        name: value
+        for name, value in done._asdict().items()
+        if isinstance(value, int) and (value or name == "answered")
+    }
+    say_whole(screen, Text(f"  {', '.join(f'{value:,} {name}' for name, value in told.items())}"))
+    for line in done.says:
+        say(screen, "  ", Text(line, style="dim"))
+    say_whole(screen, Text(f"  To carry the answers out: tuneset prepare {run}"))
+
+
+def collecting(link: str) -> None:
+    """Say where the owner of a project comes in, and how it ends."""
+    screen = console()
+    say_whole(screen, Text.assemble("  Open ", (link, "cyan")))
+    say(screen, "  ", Text("This is the owner's way in: invite others from the page. Ctrl-C ends it.", style="dim"))
+
+
+def reviewed(run: str) -> None:
+    """Say how the answers take effect."""
+    say_whole(console(), Text(f"  Your answers are in decisions.jsonl. To carry them out: tuneset prepare {run}"))
 
 
 def guided(path: Path, run: str, *, as_json: bool) -> None:

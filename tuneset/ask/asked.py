@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tuneset.errors import RunError
 from tuneset.publish.places import Place, checked, local, secret
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Reply(NamedTuple):
     seconds: float = 0.0
     rung: str = ""  # how the form was asked for, see `structured.RUNGS`
     time: str = ""  # when it was written down
+    cut: str = ""  # its size and hash, where it was so long that its text is not kept
 
 
 class Answer(NamedTuple):
@@ -67,11 +69,12 @@ class Answer(NamedTuple):
     key: str
     request: Request
     value: Any = None  # what keeps to the schema; the text where there is none
-    problem: str = ""  # "", not-json, wrong-schema, cut-off, refused, not-answered, rejected, budget
+    problem: str = ""  # "", not-json, wrong-schema, cut-off, too-long, refused, not-answered, rejected, budget
     says: str = ""
     reply: Reply = Reply()
     repaired: bool = False  # a second question made it valid
     known: bool = False  # it was in the folder, and cost nothing now
+    stop: str = ""  # where the budget had no room: which limit, and what it had no room for
 
 
 def key_of(request: Request, model: Model) -> str:
@@ -109,6 +112,8 @@ def address(model: Model) -> str:
     """
     written = model.url.strip().rstrip("/")
     called = written if "@" not in written else "the model's address"
+    if not written.startswith(("https://", "http://")):
+        raise RunError("this is no http or https address", called, "such as https://host/v1")
     if model.plain_http and written.startswith("http://"):
         checked(f"https{written.removeprefix('http')}", called)
         return written

@@ -51,6 +51,8 @@ def batched(  # noqa: PLR0913  as `ask_many`
     watch: Callable[[Progress], None] = lambda _: None,
     *,
     most: int = MOST,
+    what: str = "",
+    aside: Callable[[int], Cost] = lambda _: Cost(),
 ) -> Iterator[Answer]:
     """Ask a model by batches, which cost half and take up to a day; otherwise as `ask_many`, with the same folder.
 
@@ -66,6 +68,7 @@ def batched(  # noqa: PLR0913  as `ask_many`
     Source: OpenAI's batch API; Azure and Groq speak it too. Together and Mistral have forms of their own.
     """
     asking = prepared(model, budget, watch, most)
+    asking.what, asking.aside = what, aside
     return _batched(requests, asking, folder, need(PACKAGE, EXTRA))
 
 
@@ -144,13 +147,14 @@ class _Batches:
     def _parts(self, asks: dict[str, Request]) -> Iterator[list[_Line]]:
         """Cut what is asked into files, as far as the budget goes; each is reserved before the next is cut."""
         part: list[_Line] = []
-        together, held = Cost(), 0
+        together, held, good = Cost(), 0, len(self.wanted) - len(asks)
         for each in map(self._line, asks.keys(), asks.values()):
             if part and (len(part) >= self.size or held + len(each.raw) > BYTES):
                 yield part
                 part, together, held = [], Cost(), 0
-            more = together.plus(each.most)
-            self.full = not fits(self._ledger.spent, more, self.asking.budget)
+            more, good = together.plus(each.most), good + 1
+            kept = self.asking.aside(good)
+            self.full = not fits(self._ledger.spent.plus(kept), more, self.asking.budget)
             if self.full:
                 break
             part.append(each)
@@ -170,7 +174,7 @@ class _Batches:
         called = asked.called(self.asking.model)
         name = hash_of(called, self._ledger.last, [each.key for each in part])[:32]
         for each in part:
-            self._ledger.ask(each.key, each.most, name)
+            self._ledger.ask(each.key, each.most, name, self.asking.what)
         file, heard = self.service.send(name, b"".join(each.raw for each in part))
         if not file:
             return self._not_taken(name, heard)
@@ -261,6 +265,7 @@ class _Batches:
         if reply:
             paid = cost(reply.usage, self._cheap) if reply.usage else self._ledger.open[ticket]
             request = self.asks.get(key)
+            reply = structured.kept(reply, request) if request else reply
             rung = rung if request is None or request.schema is not None else ""
             self._ledger.got(ticket, key, reply._replace(cost=money(paid), rung=rung), paid)
             self.asking.answered = True

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 NANO = 1_000_000_000  # money is counted in whole billionths, so that sums are exact
 # What a chat template may add: Llama's and Qwen's own system turns have some 30 tokens, Harmony's 70.
 PER_PROMPT, PER_MESSAGE = 256, 16
+LIMITS = ("most_cost", "most_tokens", "most_requests")  # the parts of a budget, as recipes and options call them
 
 
 class Budget(NamedTuple):
@@ -116,3 +117,40 @@ def fits(spent: Cost, more: Cost, budget: Budget) -> bool:
         and (budget.tokens is None or both.tokens <= budget.tokens)
         and (budget.requests is None or both.requests <= budget.requests)
     )
+
+
+def short(spent: Cost, more: Cost, budget: Budget) -> tuple[str, str]:
+    """Name the limit that has no room for more, and say how much more that is.
+
+    >>> short(Cost(money=6_000_000), Cost(money=4_300_000), Budget(money=0.008))
+    ('most_cost = 0.008', 'one more request may take up to 0.0043, and 0.002 are left')
+    >>> short(Cost(tokens=1_400), Cost(tokens=7_900), Budget(tokens=5_000))
+    ('most_tokens = 5,000', 'one more request may take up to 7,900 tokens, and 3,600 are left')
+    """
+    for name, unit, limit, had, needs in zip(LIMITS, ("", " tokens", ""), budget, spent, more, strict=True):
+        if limit is None or had + needs <= math.floor(limit * (1 if unit or name == LIMITS[2] else NANO)):
+            continue
+        if name == LIMITS[0]:
+            left = figure(max(limit - had / NANO, 0.0))
+            return (
+                f"{name} = {figure(limit)}",
+                f"one more request may take up to {figure(needs / NANO)}, and {left} are left",
+            )
+        left = f"{max(limit - had, 0):,}"
+        more_in_words = f"may take up to {needs:,}{unit}" if unit else "is one more"
+        return f"{name} = {limit:,}", f"one more request {more_in_words}, and {left} are left"
+    return "", ""
+
+
+def figure(money: float) -> str:
+    """Write money so that two digits of it are seen, however little it is.
+
+    >>> [figure(each) for each in (1234.5, 3, 0.25, 0.008, 0.00432, 0.00000012, 0)]
+    ['1,234.50', '3', '0.25', '0.008', '0.0043', '0.00000012', '0']
+    """
+    if money == round(money):
+        return f"{money:,.0f}"
+    if money >= 1:
+        return f"{money:,.2f}"
+    places = 1 - math.floor(math.log10(money))
+    return f"{money:.{places}f}".rstrip("0")

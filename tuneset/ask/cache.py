@@ -44,6 +44,8 @@ class Ledger:
     spent: Cost = field(default_factory=Cost)  # with all that may have been spent
     unsure: Cost = field(default_factory=Cost)  # the part of it that no answer came for
     open: dict[int, Cost] = field(default_factory=dict)  # on their way, by ticket
+    shares: dict[str, Cost] = field(default_factory=dict)  # of what is spent, by what it was for
+    owners: dict[int, str] = field(default_factory=dict)  # what those on their way are for
     last: int = 0  # ticket
     stretch: float = 1.0  # by how much the server counted more than was reserved
     batches: dict[str, Sent] = field(default_factory=dict)  # by the name that we gave them
@@ -53,9 +55,9 @@ class Ledger:
     rungs: dict[str, str] = field(default_factory=dict)  # how a form is asked for, by model
     file: FileIO | None = None  # None: nothing is written, as in tests of its sums
 
-    def ask(self, key: str, most: Cost, batch: str = "") -> int:
+    def ask(self, key: str, most: Cost, batch: str = "", what: str = "") -> int:
         """Reserve what a request can cost, before it is sent; return its ticket."""
-        named = {"batch": batch} if batch else {}
+        named = ({"batch": batch} if batch else {}) | ({"for": what} if what else {})
         return self._write({"kind": "asks", "ticket": self.last + 1, "key": key, **_costs(most), **named})
 
     def got(self, ticket: int, key: str, reply: Reply, cost: Cost) -> None:
@@ -109,19 +111,26 @@ class Ledger:
         if kind == "asks":
             most = Cost(line["money"], line["tokens"], 1)
             self.last = max(self.last, ticket)
-            self.open[ticket], self.spent, self.unsure = most, self.spent.plus(most), self.unsure.plus(most)
+            self.open[ticket], self.unsure = most, self.unsure.plus(most)
+            self.owners[ticket] = line.get("for", "")
+            self._spend(ticket, most)
             if batch := line.get("batch"):
                 self.parts.setdefault(batch, {})[line["key"]] = ticket
             return
         most = self.open.pop(ticket)
         if kind == "lost":
             return
-        self.spent, self.unsure = self.spent.less(most), self.unsure.less(most)
+        self.unsure = self.unsure.less(most)
+        self._spend(ticket, Cost().less(most))
         if kind == "got":
             paid = Cost(line["money"], line["tokens"], 1)
-            self.spent = self.spent.plus(paid)
+            self._spend(ticket, paid)
             self.stretch = max(self.stretch, _over(paid.tokens, most.tokens), _over(paid.money, most.money))
             self.replies[line["key"]] = _reply(line["reply"])._replace(time=line.get("time", ""))
+
+    def _spend(self, ticket: int, cost: Cost) -> None:
+        what = self.owners[ticket]
+        self.spent, self.shares[what] = self.spent.plus(cost), self.shares.get(what, Cost()).plus(cost)
 
 
 def _over(paid: int, most: int) -> float:

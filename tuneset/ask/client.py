@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuneset.ask import asked, structured, wire
 from tuneset.ask.asked import Answer, Model, Reply, Request, key_of
-from tuneset.ask.budget import Budget, bound, cost, fits, sound
+from tuneset.ask.budget import Budget, Cost, bound, cost, fits, short, sound
 from tuneset.ask.cache import money, opened
 from tuneset.errors import need
 from tuneset.publish.http import PATIENCE, TRIES
@@ -99,6 +99,8 @@ def ask_many(  # noqa: PLR0913  what is asked, of whom, kept where, for how much
     watch: Callable[[Progress], None] = lambda _: None,
     *,
     most: int = MOST,
+    what: str = "",
+    aside: Callable[[int], Cost] = lambda _: Cost(),
 ) -> Iterator[Answer]:
     """Ask a model, and give each request's answer as it comes, in any order; each request gets one.
 
@@ -109,7 +111,8 @@ def ask_many(  # noqa: PLR0913  what is asked, of whom, kept where, for how much
     Tried again: 408, 409, 429, 5xx, and what breaks on the way, after a pause that doubles (full jitter, 60 s at most)
     or that the server names. At a time: doubled until the first 429, then AIMD (x 0.75 at a 429, one more after 25
     answers), as TCP does. A form (`schema`) is asked for as json_schema, json_object or in words, whichever the server
-    is found to keep to, and is always checked here; what breaks it is asked for once more.
+    is found to keep to, and is always checked here; what breaks it is asked for once more. `what`: under which name the
+    ledger sums up what is spent. `aside`: what is kept of the budget for others, by the number of good answers.
 
     Errors: RecipeError for a budget that sets no limit; RunError, before anything is sent, for an address or key that
     is not sound, and later where the server refuses everything, or 20 requests in a row came to nothing.
@@ -117,6 +120,7 @@ def ask_many(  # noqa: PLR0913  what is asked, of whom, kept where, for how much
     folder.
     """
     asking = prepared(model, budget, watch, most)
+    asking.what, asking.aside = what, aside
     asking.of = len(requests) if isinstance(requests, Sized) else None
     return _asked(requests, asking, folder, need(PACKAGE, EXTRA))
 
@@ -170,6 +174,9 @@ class Asking:
     start: float = field(default_factory=time.monotonic)
     fresh: set[str] = field(default_factory=set)  # keys whose answers came in this run, but not over a line of its own
     refused: dict[str, str] = field(default_factory=dict)  # what need not be asked again, by key, and why
+    what: str = ""  # under which name the ledger sums up what is spent
+    aside: Callable[[int], Cost] = lambda _: Cost()  # what is kept for others, by the number of good answers
+    good: int = 0  # answers that are of use, and those on their way
 
     def begin(self, ledger: Ledger, package: Any) -> None:
         """Take the folder's ledger, and what opens a connection."""
@@ -204,7 +211,7 @@ class Asking:
                 if self.flying:  # what their answers give back may make room
                     self.stuck = job
                     return True
-                yield from self._give([Answer(job.key, job.whole, problem="budget", says="the budget is used up")])
+                yield from self._give([self._stopped(job)])
         return True
 
     def _new(self, request: Request) -> Generator[Answer, None, Job | None]:
@@ -215,6 +222,7 @@ class Asking:
             return None
         found = self.looked_up(request, key)
         self.twins[key] = []
+        self.good += 1
         if isinstance(found, Job):
             return found
         known = key not in self.fresh
@@ -233,18 +241,35 @@ class Asking:
 
     def _sent(self, job: Job) -> bool:
         """Reserve what a request can cost, and send it; False where the budget has no room."""
-        rung = self.rung if job.asks.schema is not None else ""
-        body = structured.body(job.asks, self.model, rung)
-        most = bound(job.asks, body, self.model, self.ledger.stretch)
-        if not fits(self.ledger.spent, most, self.budget):
+        rung, body, most = self._bound(job)
+        if not fits(self.held, most, self.budget):
             return False
-        job = job._replace(ticket=self.ledger.ask(job.asks_key, most), rung=rung, at=time.monotonic())
+        ticket = self.ledger.ask(job.asks_key, most, what=self.what)
+        job = job._replace(ticket=ticket, rung=rung, at=time.monotonic())
         self.flying.add(job.ticket)
         self.out.put((job, body))
         if len(self.flying) > self.workers:
             self.workers += 1
             threading.Thread(target=self._work, daemon=True).start()
         return True
+
+    def _bound(self, job: Job) -> tuple[str, bytes, Cost]:
+        """Return how the form is asked for, what is sent, and what that can cost."""
+        rung = self.rung if job.asks.schema is not None else ""
+        body = structured.body(job.asks, self.model, rung)
+        return rung, body, bound(job.asks, body, self.model, self.ledger.stretch)
+
+    @property
+    def held(self) -> Cost:
+        """What is spent, and what is kept for others."""
+        return self.ledger.spent.plus(self.aside(self.good))
+
+    def _stopped(self, job: Job) -> Answer:
+        """Say which limit has no room for a request."""
+        limit, needs = short(self.held, self._bound(job)[2], self.budget)
+        kept = " beside what is kept for the judge" if any(self.aside(self.good)) else ""
+        says, stop = f"the budget is used up ({limit})", f"{limit}: {needs}{kept}"
+        return Answer(job.key, job.whole, problem="budget", says=says, stop=stop)
 
     def _work(self) -> None:
         """Send what comes, one after the other, over one connection."""
@@ -286,6 +311,7 @@ class Asking:
     def _give(self, answers: list[Answer]) -> Iterator[Answer]:
         """Hand answers over, to each that asked the same."""
         for answer in answers:
+            self.good -= bool(answer.problem)
             for request in [answer.request, *self.twins.pop(answer.key, [])]:
                 self.done += 1
                 self.problems += bool(answer.problem)
@@ -309,7 +335,9 @@ class Asking:
 
     def _answered(self, job: Job, reply: Reply) -> list[Answer]:
         paid = cost(reply.usage, self.model) if reply.usage else self.ledger.open[job.ticket]
-        reply = reply._replace(cost=money(paid), seconds=round(time.monotonic() - job.at, 3), rung=job.rung)
+        reply = structured.kept(reply, job.asks)._replace(
+            cost=money(paid), seconds=round(time.monotonic() - job.at, 3), rung=job.rung
+        )
         self.ledger.got(job.ticket, job.asks_key, reply, paid)
         reply = self.ledger.replies[job.asks_key]  # with the time at which it was written down
         self.pace.well()

@@ -8,7 +8,7 @@ import orjson
 
 from tuneset.ask import asked, structured
 from tuneset.ask.asked import key_of
-from tuneset.ask.budget import NANO, Cost, charged, fits, in_batch, sound
+from tuneset.ask.budget import NANO, Cost, bound, charged, fits, in_batch, sound
 from tuneset.ask.cache import known, money
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Estimate(NamedTuple):
     money: float | None  # at most, for those tokens, without second questions; None where no price is known
     spent: float  # in this folder before
     enough: bool  # whether the budget has room for all of it
+    reserves: tuple[float, int]  # money and tokens that the dearest request reserves until its answer is there
     prompts: tuple[str, ...]  # three whole requests as they would be sent: the first, one of the middle, the last
 
 
@@ -50,6 +51,9 @@ def dry_run(
     prompt = sum(_tokens(structured.body(each, model, rung)) for each in new)
     completion = sum(each.max_tokens for each in new)
     most = Cost(charged(prompt, completion, in_batch(model) if batch else model), prompt + completion, len(new))
+    paid = in_batch(model) if batch else model
+    bounds = [bound(request, structured.body(request, model, rung), paid, ledger.stretch) for request in new]
+    each = Cost(*map(max, zip(*bounds, strict=True))) if bounds else Cost()
     priced = model.price_in is not None and model.price_out is not None
     places = sorted({0, len(new) // 2, len(new) - 1} if new else ())
     return Estimate(
@@ -59,7 +63,8 @@ def dry_run(
         completion=completion,
         money=most.money / NANO if priced else None,
         spent=money(ledger.spent),
-        enough=fits(ledger.spent, most, budget),
+        enough=fits(ledger.spent, most, budget) and fits(ledger.spent, each, budget),
+        reserves=(each.money / NANO, each.tokens),
         prompts=tuple(_shown(structured.body(new[place], model, rung)) for place in places[:SHOWN]),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 RUNGS = ("json_schema", "json_object", "prompted")
 # Steps down where, of the answers at a rung, this many broke the form, and more than one in five.
 BREACHES, SHARE = 3, 0.2
+LEAST, PER_TOKEN = 20_000, 16  # letters of an answer that are kept, and for each token that it may have; English has 4
 SHOWN = 4_000  # letters of a broken answer that are shown to the model again
 _NOT_TAKEN = re.compile(r"response_format|json_schema|json_object|structured|guided|grammar|schema", re.IGNORECASE)
 _FENCE = re.compile(r"```[\w-]*\s*\n(.*?)\n?\s*```", re.DOTALL)
@@ -60,7 +62,7 @@ def _json(value: Any) -> str:
 def read(reply: Reply, request: Request) -> Read:
     r"""Read the value out of a reply, and hold it to the schema.
 
-    Problems: `refused`, `cut-off` (the limit of tokens), `not-json`, `wrong-schema`. Fences, a model's thoughts, and
+    Problems: `too-long`, `refused`, `cut-off` (the limit of tokens), `not-json`, `wrong-schema`. Fences, a model's thoughts, and
     words before and after the JSON are taken off.
 
     >>> from tuneset.ask.asked import Reply, Request
@@ -72,8 +74,8 @@ def read(reply: Reply, request: Request) -> Read:
     """
     from tuneset.targets.schema import broken  # noqa: PLC0415  with the tables of all targets, .4 s
 
-    if reply.refusal or reply.finish == "content_filter":
-        return Read(None, "refused", reply.refusal[:300] or "the server's filter took the answer back")
+    if reply.cut or reply.refusal or reply.finish == "content_filter":
+        return Read(None, *_withheld(reply))
     if request.schema is None:
         return Read(reply.text, *(_cut(request) if reply.finish == "length" else ()))
     found = _found(reply.text)
@@ -85,6 +87,12 @@ def read(reply: Reply, request: Request) -> Read:
     if found is _NOTHING:
         return Read(None, "not-json", "the answer is no JSON")
     return Read(None, "wrong-schema", f"the answer came {wrong}")
+
+
+def _withheld(reply: Reply) -> tuple[str, str]:
+    if reply.cut:
+        return "too-long", f"the answer is longer than its limit of tokens allows: {reply.cut}"
+    return "refused", reply.refusal[:300] or "the server's filter took the answer back"
 
 
 def _cut(request: Request) -> tuple[str, str]:
@@ -106,6 +114,20 @@ def _found(text: str) -> Any:
         except orjson.JSONDecodeError:
             continue
     return _NOTHING
+
+
+def kept(reply: Reply, request: Request) -> Reply:
+    """Leave out the text of an answer that no model can have written within its limit: size and hash are kept, and its cost.
+
+    >>> from tuneset.ask.asked import Reply, Request
+    >>> kept(Reply("a" * 20_001), Request([])).cut
+    '20,001 letters, SHA-256 24e9393c'
+    """
+    letters = len(reply.text)
+    if letters <= max(LEAST, PER_TOKEN * request.max_tokens):
+        return reply
+    hashed = hashlib.sha256(reply.text.encode("utf-8", "replace")).hexdigest()
+    return reply._replace(text="", refusal="", cut=f"{letters:,} letters, SHA-256 {hashed[:8]}")
 
 
 def again(request: Request, reply: Reply, says: str) -> Request:

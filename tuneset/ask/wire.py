@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tuneset.ask.asked import Model
 
-SECONDS, BYTES = 600.0, 1 << 24  # that an answer may take
+SECONDS, BYTES = 600.0, 1 << 22  # that an answer may take
 # Where the answer was one of these, nothing was done for it; at others of 500 and up, something behind may have been.
 UNPAID = frozenset({500, 501, 503, 529})
 WRONG = frozenset({401, 402, 403, 404})  # holds for all requests, where it is the first that is heard
@@ -95,8 +95,8 @@ def _heard(package: Any, client: Any, method: str, url: str, most: int, **body: 
             read = bytearray()
             for part in answer.iter_bytes():
                 read += part
-                if len(read) > most:
-                    return Heard(error=f"an answer of more than {most >> 20} MB")
+                if len(read) > most:  # another try would be as long, and be paid for as well
+                    return Heard(headers={"x-should-retry": "false"}, error=f"an answer of more than {most >> 20} MB")
                 if time.monotonic() > until:
                     return Heard(error=f"not done after {SECONDS:.0f} s")
             return Heard(answer.status_code, answer.headers, bytes(read), "")
@@ -121,7 +121,7 @@ def reply(heard: Heard, secret: str) -> Reply | None:
         return None
     told = map(_text, parts)
     text, finish, refusal, name = (each.replace(secret, "[hidden]") if secret else each for each in told)
-    return Reply(text, finish[:40], refusal, _usage(read.get("usage")), name[:200])
+    return Reply(text, finish[:40], refusal[:2000], _usage(read.get("usage")), name[:200])
 
 
 def _text(content: Any) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MODULES = {
     "hf": "hub",
     "kaggle": "kaggle",
+    "people": "people",
     "sql": "sql",
     "http": "storage",
     "https": "storage",
@@ -29,7 +30,7 @@ MODULES = {
     "abfs": "storage",
     "abfss": "storage",
 }
-_ADDRESS = re.compile(r"(?:(hf|kaggle|sql):(?!//)|(https?|s3|gs|abfss?)://).+", re.DOTALL)
+_ADDRESS = re.compile(r"(?:(hf|kaggle|people|sql):(?!//)|(https?|s3|gs|abfss?)://).+", re.DOTALL)
 
 
 def is_address(path: str) -> bool:
@@ -49,7 +50,7 @@ def fetch(address: str, folder: Path, watch: Watch = _nothing, *, query: str = "
     """Fetch what an address names into plain files of `folder`, in constant memory; nothing where it is there already.
 
     `address`: `hf:ORG/NAME[:config][@revision]`, `kaggle:OWNER/NAME[@version]`, `https://…`, `s3://…`, `gs://…`,
-    `abfs://…`, or `sql:URL` with a `query`. `folder` is the address's own (see `folder_name`). `limit`: bytes at most.
+    `abfs://…`, `people:DATABASE[#PROJECT]`, or `sql:URL` with a `query`. `folder` is the address's own (see `folder_name`). `limit`: bytes at most.
     Killed at any point, a second call goes on and ends with the same bytes; what was complete is not fetched again.
     Secrets come from the environment and are written nowhere.
 
@@ -94,7 +95,7 @@ def ahead(address: str) -> Ahead:
 def _module(address: str) -> tuple[str, ModuleType]:
     match = _ADDRESS.fullmatch(address)
     if match is None:
-        hint = "hf:ORG/NAME, kaggle:OWNER/NAME, https://…, s3://…, gs://…, abfs://… or sql:URL"
+        hint = "hf:ORG/NAME, kaggle:OWNER/NAME, https://…, s3://…, gs://…, abfs://…, people:DATABASE or sql:URL"
         raise RecipeError("this is no address that can be fetched", shown(address), hint)
     kind = match[1] or match[2]
     return kind, importlib.import_module(f"tuneset.fetch.{MODULES[kind]}")

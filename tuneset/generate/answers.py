@@ -12,31 +12,26 @@ import orjson
 from tuneset.errors import InputError, RunError, way_out
 from tuneset.folder import hash_of
 from tuneset.generate import strategies
-from tuneset.generate.asking import ask
-from tuneset.generate.rows import Row
+from tuneset.generate.asking import ask, came
+from tuneset.generate.behind import behind
+from tuneset.generate.judged import is_read
+from tuneset.generate.rows import MOST, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import polars as pl
 
-    from tuneset.ask import Answer, Progress, Request
-    from tuneset.generate.prompts import Prompts
-    from tuneset.generate.strategies import Task
-    from tuneset.generate.wanted import Asked, Wanted
+    from tuneset.ask import Answer, Request
+    from tuneset.generate.asking import Asking
+    from tuneset.generate.behind import Behind
+    from tuneset.generate.wanted import Asked
 
 # What a rewriting must not change: numbers, links, code and addresses.
 _FIXED = re.compile(r"https?://\S+|`[^`]+`|\S+@\S+|\d+(?:[.,:/]\d+)*%?")
 
-
-class Asking(NamedTuple):
-    """What all requests about answers have in common."""
-
-    wanted: Wanted
-    task: Task
-    told: Prompts
-    place: Path
-    watch: Callable[[Progress], None]
+SAMPLE = 20  # answers by which it is reckoned what checking them costs
+Told = tuple["Sequence[dict[str, Any]]", str, str]  # turns, what the assistant says then, and what that stands for
 
 
 class Turn(NamedTuple):
@@ -46,6 +41,7 @@ class Turn(NamedTuple):
     at: int  # its place among the messages
     before: Sequence[dict[str, Any]]  # turns before it, without the system's
     says: str
+    tries: int = 0  # answers of no use that came for it before
 
 
 def style(path: str) -> str:
@@ -68,27 +64,60 @@ def is_conversations(examples: pl.DataFrame) -> bool:
 
 
 def answered(rows: Sequence[Row], train: pl.DataFrame, asking: Asking) -> list[Row]:
-    """Write the assistant's turn behind each text that a model wrote as a user's, and check it where there is a judge."""
+    """Write the assistant's turn behind each text that a model wrote as a user's."""
     open_ones = [row for row in rows if row.text and row.messages is None]
     guide, system = style(asking.wanted.style), _usual_system(train)
     turns = [[{"role": "user", "content": str(row.text)}] for row in open_ones]
-    asked = [strategies.answer_request(each, guide, asking.task, asking.told) for each in turns]
-    answers = _ask(asked, asking.wanted.writer, asking)
-    good = [place for place, answer in enumerate(answers) if not answer.problem and answer.value["text"].strip()]
-    checks = _checked([(turns[at], answers[at].value["text"], "") for at in good], guide, asking)
-    verdicts = dict(zip(good, checks, strict=True))
+    asked = [
+        strategies.answer_request(each, guide, asking.task, asking.told)._replace(sample=sum(row.tries))
+        for each, row in zip(turns, open_ones, strict=True)
+    ]
+    heard = ask(
+        asked, asking.wanted.writer, asking, to_check(typical([row.text for row in open_ones], train), asking).keep
+    )
     made = {}
-    for place, (row, answer) in enumerate(zip(open_ones, answers, strict=True)):
-        if place not in verdicts:
-            says = answer.says or "the assistant's turn came empty"
-            made[row.key] = row._replace(problem=answer.problem or "short", says=says)  # asked again next time
+    for row, turn, answer in zip(open_ones, turns, heard, strict=True):
+        problem, says = _problem(answer)
+        if problem:  # asked again next time
+            made[row.key] = row._replace(problem=problem, says=says, tries=(sum(row.tries) + came(answer),))
             continue
-        spoken = [*system, *turns[place], {"role": "assistant", "content": answer.value["text"].strip()}]
+        spoken = [*system, *turn, {"role": "assistant", "content": answer.value["text"].strip()}]
         cost = row.origin["cost"] + answer.reply.cost
-        origin = row.origin | {"judged": verdicts[place], "cost": cost, "answered_by": asking.told["answer"].called}
+        origin = row.origin | {"cost": cost, "answered_by": asking.told["answer"].called}
         said = orjson.dumps(spoken).decode()
-        made[row.key] = row._replace(messages=said, origin=origin, problem="", says="")
+        made[row.key] = row._replace(messages=said, origin=origin, problem="", says="", tries=())
     return [made.get(row.key, row) for row in rows]
+
+
+def typical(texts: Sequence[str | None], train: pl.DataFrame) -> list[Told]:
+    """Put the answers of real conversations behind some texts, to reckon what checking such ones costs."""
+    said = train["label"].drop_nulls().head(SAMPLE).to_list() or [""]
+    asks = [[{"role": "user", "content": str(text)}] for text in texts[:SAMPLE]]
+    return [(turns, said[at % len(said)], "") for at, turns in enumerate(asks)]
+
+
+def to_check(told: Sequence[Told], asking: Asking) -> Behind:
+    """Reckon what checking an answer costs, by some that are typical."""
+    some = told[:SAMPLE]
+    return behind(checks(some, asking), len(some), asking.wanted.judge, asking)
+
+
+def checks(told: Sequence[Told], asking: Asking) -> list[Request]:
+    """Write the requests to check answers: each the conversation, the answer, and the one it stands for."""
+    guide = style(asking.wanted.style)
+    return [strategies.check_request(*each, guide, asking.task, asking.told) for each in told]
+
+
+def _problem(answer: Answer, most: int = MOST) -> tuple[str, str]:
+    """Say why an answer is no turn of the assistant; "" where it is one."""
+    if answer.problem:
+        return answer.problem, answer.says
+    letters = len(answer.value["text"].strip())
+    if not letters:
+        return "short", "the assistant's turn came empty"
+    if letters > most:
+        return "too-long", f"the assistant's turn has {letters:,} letters, more than {most:,}"
+    return "", ""
 
 
 def rewriting(train: pl.DataFrame, known: Sequence[Row], asking: Asking) -> list[tuple[str, str, list[Turn]]]:
@@ -100,13 +129,14 @@ def rewriting(train: pl.DataFrame, known: Sequence[Row], asking: Asking) -> list
         what = "these examples are no conversations: their answers are labels, which a model does not rewrite"
         raise RunError(what, "--rewrite", "give a run of conversations")
     mark = _mark(asking)
-    done = {row.example for row in known if row.origin.get("style") == mark}
+    done = {row.example for row in known if row.origin.get("style") == mark and not row.problem}
+    tries = {row.example: row.tries for row in known if row.origin.get("style") == mark and row.problem}
     first = {row.example: row.origin["before"] for row in reversed(known) if row.example}
     found = []
     for example, messages in train.sort("id").select("id", "messages").iter_rows():
         if example not in done:
             whole = first.get(example, messages)
-            found.append((example, whole, _turns(example, orjson.loads(whole))))
+            found.append((example, whole, _turns(example, orjson.loads(whole), tries.get(example, ()))))
     return [each for each in found if each[2]]
 
 
@@ -116,7 +146,7 @@ def requests(found: Sequence[tuple[str, str, list[Turn]]], asking: Asking) -> li
     parameters = asking.wanted.writer.parameters
     return [
         strategies.rewrite_request(turn.before, turn.says, guide, asking.task, asking.told)._replace(
-            parameters=parameters
+            parameters=parameters, sample=turn.tries
         )
         for _, _, turns in found
         for turn in turns
@@ -124,66 +154,100 @@ def requests(found: Sequence[tuple[str, str, list[Turn]]], asking: Asking) -> li
 
 
 def rewritten(train: pl.DataFrame, known: Sequence[Row], asking: Asking) -> list[Row]:
-    """Have each answer of the train conversations rewritten to the style guide, and checked where there is a judge."""
+    """Have each answer of the train conversations rewritten to the style guide.
+
+    A conversation of which one answer did not come is lost, with the reason; it keeps its answers, and is asked for again.
+    """
     found = rewriting(train, known, asking)
-    answers = _ask(requests(found, asking), asking.wanted.writer, asking)
-    turns = [turn for _, _, each in found for turn in each]
-    came = [
-        answer.value["text"].strip() if not answer.problem and answer.value["text"].strip() else turn.says
-        for turn, answer in zip(turns, answers, strict=True)
+    aside = to_check([(turn.before, turn.says, turn.says) for _, _, turns in found for turn in turns], asking)
+    answers = iter(ask(requests(found, asking), asking.wanted.writer, asking, aside.keep))
+    return [
+        _row(example, before, [(turn, next(answers)) for turn in turns], number, asking)
+        for number, (example, before, turns) in enumerate(found)
     ]
-    changed = [place for place, (turn, now) in enumerate(zip(turns, came, strict=True)) if now != turn.says]
-    told = [(turns[at].before, came[at], turns[at].says) for at in changed]
-    verdicts = dict(zip(changed, _checked(told, style(asking.wanted.style), asking), strict=True))
-    made, place = [], 0
-    for number, (example, before, each) in enumerate(found):
-        here = range(place, place + len(each))
-        place += len(each)
-        after = orjson.loads(before)
-        for at in here:
-            after[turns[at].at] = after[turns[at].at] | {"content": came[at]}
-        parts = [(turns[at].says, came[at], verdicts.get(at), at in verdicts) for at in here]
-        made.append(_row(example, before, after, [answers[at] for at in here], parts, number, asking))
-    return made
 
 
-def _row(  # noqa: PLR0913, PLR0917
-    example: str,
-    before: str,
-    after: Sequence[dict[str, Any]],
-    answers: Sequence[Answer],
-    parts: Sequence[tuple[str, str, dict[str, Any] | None, bool]],
-    number: int,
-    asking: Asking,
-) -> Row:
-    """Say of one conversation what became of its answers, and whether that can be taken without a person."""
-    moved = [words for was, now, _, is_new in parts if is_new for words in _moved(was, now)]
-    verdicts = [verdict for _, _, verdict, is_new in parts if is_new]
-    good = not moved and bool(verdicts) and all(each and each["verdict"] == "agrees" for each in verdicts)
-    prompt = asking.told["rewrite"]
+def _row(example: str, before: str, parts: Sequence[tuple[Turn, Answer]], number: int, asking: Asking) -> Row:
+    """Say of one conversation what became of its answers."""
+    first, prompt = parts[0][1], asking.told["rewrite"]
     origin: dict[str, Any] = {
-        "model": answers[0].reply.model or asking.wanted.writer.model,
+        "model": first.reply.model or asking.wanted.writer.model,
         "prompt": prompt.called,
         "prompt_hash": prompt.hash,
         "parameters": asking.wanted.writer.parameters,
-        "time": answers[0].reply.time,
-        "cost": sum(each.reply.cost for each in answers),
+        "time": first.reply.time,
+        "cost": sum(answer.reply.cost for _, answer in parts),
         "seeds": [example],
         "style": _mark(asking),
         "before": before,
-        "good": good,
-        "judged": next((each for each in verdicts if each), None),
+        "good": False,
+        "judged": None,
     }
-    return Row(
-        text=None,
-        labels=None,
-        origin=origin,
-        cell="",
-        batch=number,
-        key=f"{answers[0].key}:0",
-        messages=orjson.dumps(after).decode(),
-        says=_says(origin, verdicts, moved),
-        example=example,
+    row = Row(None, None, origin, "", number, f"{first.key}:0", example=example)
+    problems = [_problem(answer, max(MOST, 2 * len(turn.says))) for turn, answer in parts]
+    problem, says = next((each for each in problems if each[0]), ("", ""))
+    if problem:
+        tries = [
+            turn.tries + (bool(each[0]) and came(answer)) for (turn, answer), each in zip(parts, problems, strict=True)
+        ]
+        return row._replace(problem=problem, says=says, tries=tries)
+    after = orjson.loads(before)
+    for turn, answer in parts:
+        after[turn.at] |= {"content": answer.value["text"].strip()}
+    row = row._replace(messages=orjson.dumps(after).decode())
+    return _read(row, [None] * len(_told(row)))
+
+
+def checked(rows: Sequence[Row], asking: Asking) -> list[Row]:
+    """Have the judge check each answer that a model wrote or rewrote, and that this judge has not read; none without one."""
+    judge = asking.wanted.judge
+    if judge is None:
+        return list(rows)
+    mark = _mark(asking)
+    open_ones = {
+        place: told
+        for place, row in enumerate(rows)
+        if not is_read(row, judge) and (not row.example or row.origin["style"] == mark) and (told := _told(row))
+    }
+    asked = [
+        request._replace(sample=sum(rows[place].tries))
+        for place, told in open_ones.items()
+        for request in checks(told, asking)
+    ]
+    answers, found = iter(ask(asked, judge, asking)), list(rows)
+    for place, told in open_ones.items():
+        heard = [next(answers) for _ in told]
+        found[place] = _read(rows[place], [_verdict(each, judge) for each in heard])
+        missing = next((each for each in heard if each.problem), None)
+        if missing:
+            tries = (sum(rows[place].tries) + any(each.problem and came(each) for each in heard),)
+            found[place] = found[place]._replace(tries=tries, unread=missing.says)
+    return found
+
+
+def _told(row: Row) -> list[Told]:
+    """List what there is to check of a row: the conversation, the answer, and the one it stands for."""
+    if row.messages is None or row.problem:
+        return []
+    after = orjson.loads(row.messages)
+    if not row.example:
+        return [([each for each in after[:-1] if each["role"] != "system"], after[-1]["content"], "")]
+    turns = _turns(row.example, orjson.loads(row.origin["before"]))
+    both = [(turn.before, after[turn.at]["content"], turn.says) for turn in turns]
+    return [each for each in both if each[1] != each[2]]
+
+
+def _read(row: Row, verdicts: Sequence[dict[str, Any] | None]) -> Row:
+    """Note what a judge said of a row's answers, and of a rewriting whether that can be taken without a person."""
+    whole = bool(verdicts) and all(verdicts)
+    worst = max(filter(None, verdicts), key=lambda each: each["verdict"] != "agrees", default=None)
+    origin = row.origin | {"judged": worst if whole else row.origin["judged"]}
+    if not row.example:
+        return row._replace(origin=origin, tries=(), unread="")
+    moved = [words for _, now, was in _told(row) for words in _moved(was, now)]
+    good = not moved and whole and all(each and each["verdict"] == "agrees" for each in verdicts)
+    return row._replace(
+        origin=origin | {"good": good}, says=_says(origin, verdicts, moved), tries=() if whole else row.tries, unread=""
     )
 
 
@@ -205,14 +269,15 @@ def _mark(asking: Asking) -> str:
     return hash_of(style(asking.wanted.style), asking.wanted.writer.model, asking.told["rewrite"].hash)
 
 
-def _turns(example: str, messages: Sequence[dict[str, Any]]) -> list[Turn]:
+def _turns(example: str, messages: Sequence[dict[str, Any]], tries: Sequence[int] = ()) -> list[Turn]:
     """List the turns of the assistant that are words; calls of tools are no matter of style."""
     spoken = [(at, each) for at, each in enumerate(messages) if _is_words(each) and each["role"] != "system"]
-    return [
+    turns = [
         Turn(example, at, [earlier for _, earlier in spoken[:place]], each["content"])
         for place, (at, each) in enumerate(spoken)
         if each["role"] == "assistant" and not each.get("tool_calls")
     ]
+    return [turn._replace(tries=tries[place] if place < len(tries) else 0) for place, turn in enumerate(turns)]
 
 
 def _is_words(turn: dict[str, Any]) -> bool:
@@ -230,17 +295,6 @@ def _usual_system(train: pl.DataFrame) -> list[dict[str, Any]]:
     return [orjson.loads(most)] if most and said[most] * 2 >= train.height else []
 
 
-def _checked(
-    told: Sequence[tuple[Sequence[dict[str, Any]], str, str]], guide: str, asking: Asking
-) -> list[dict[str, Any] | None]:
-    """Have a judge check answers: the conversation, the answer, the one it stands for; none without a judge."""
-    judge = asking.wanted.judge
-    if judge is None or not told:
-        return [None] * len(told)
-    asked = [strategies.check_request(*each, guide, asking.task, asking.told) for each in told]
-    return [_verdict(answer, judge) for answer in _ask(asked, judge, asking)]
-
-
 def _verdict(answer: Answer, judge: Asked) -> dict[str, Any] | None:
     if answer.problem:
         return None
@@ -251,11 +305,8 @@ def _verdict(answer: Answer, judge: Asked) -> dict[str, Any] | None:
     says = "finds that " + " and ".join(wrong) if wrong else "finds content and style kept"
     verdict = ("disagrees" if wrong else "agrees") if sure else "doubts"
     by = answer.reply.model or judge.model
-    return {"by": by, "verdict": verdict, "labels": None, "score": None, "says": says if sure else "is not sure of it"}
-
-
-def _ask(asked: Sequence[Request], whom: Asked, asking: Asking) -> list[Answer]:
-    return ask(asked, whom, asking.wanted, asking.place, asking.watch)
+    said = {"by": by, "judge": judge.model, "verdict": verdict, "labels": None, "score": None}
+    return said | {"says": says if sure else "is not sure of it"}
 
 
 def _moved(was: str, now: str) -> list[str]:

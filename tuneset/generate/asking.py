@@ -5,12 +5,19 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from tuneset.ask.budget import Cost
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tuneset.ask import Answer, Progress, Request
+    from tuneset.generate.prompts import Prompts
+    from tuneset.generate.strategies import Task
     from tuneset.generate.wanted import Asked, Wanted
+
+WRITER, JUDGE = "writer", "judge"  # what is spent on whom
+UNASKED = frozenset({"budget", "not-answered", "rejected"})  # problems of what has no answer
 
 
 class Cell(NamedTuple):
@@ -60,16 +67,38 @@ class Strategy(Protocol):
         """Write the request of a batch."""
 
 
+class Asking(NamedTuple):
+    """What all requests of a source have in common, whatever they ask for."""
+
+    wanted: Wanted
+    task: Task
+    told: Prompts
+    place: Path
+    watch: Callable[[Progress], None]
+    stops: list[str]  # where the budget had no room: which limit, and for what
+
+
+def came(answer: Answer) -> bool:
+    """Say whether a server answered at all: the same question has that answer for good then, and needs another sample."""
+    return answer.problem not in UNASKED
+
+
 def ask(
-    requests: Sequence[Request], whom: Asked, wanted: Wanted, place: Path, watch: Callable[[Progress], None]
+    requests: Sequence[Request], whom: Asked, asking: Asking, aside: Callable[[int], Cost] = lambda _: Cost()
 ) -> list[Answer]:
-    """Ask the writer or the judge, one by one or in batches as the recipe wants; the answers in the order of the requests."""
+    """Ask the writer or the judge, one by one or in batches as the recipe wants; the answers in the order of the requests.
+
+    `aside`: what is kept of the budget for those who are asked next, by the number of good answers.
+    """
     if not requests:
         return []
     from tuneset.ask import ask_many, batched  # noqa: PLC0415  with httpx
     from tuneset.ask.asked import key_of  # noqa: PLC0415
 
     model, whole = whom.asked(), [each._replace(parameters=whom.parameters) for each in requests]
-    asking = batched if wanted.batch else ask_many
-    came = {each.key: each for each in asking(whole, model, place, wanted.budget(), watch)}
-    return [came[key_of(each, model)] for each in whole]
+    way, wanted = batched if asking.wanted.batch else ask_many, asking.wanted
+    what = JUDGE if whom is wanted.judge else WRITER
+    found = way(whole, model, asking.place, wanted.budget(), asking.watch, what=what, aside=aside)
+    answers = {each.key: each for each in found}
+    asking.stops.extend(each.stop for each in answers.values() if each.stop)
+    return [answers[key_of(each, model)] for each in whole]

@@ -23,13 +23,20 @@ SURE = 0.8  # from here on a text's language is named
 NONE = ""  # the labels of texts that have none
 
 
-def cells(
-    wanted: Wanted, real: pl.DataFrame, sides: pl.DataFrame, made: pl.DataFrame, judged: Mapping[str, Any]
+def cells(  # noqa: PLR0913, PLR0917  what is wanted, what is there, and what is known of it
+    wanted: Wanted,
+    real: pl.DataFrame,
+    sides: pl.DataFrame,
+    made: pl.DataFrame,
+    judged: Mapping[str, Any],
+    own: int = 0,
 ) -> list[Cell]:
     """Say how many rows of which labels are to be written.
 
     `real`: the real examples that are kept; `sides`: `id` and `side` of each; `made`: the synthetic examples that are kept
-    already, which count. `judged`: what judging said of the set. Labels stand in the order of their names.
+    already, of all sources: those of the train side count. `judged`: what judging said of the set. `own`: the rows that
+    this source's model wrote before, kept or not, which count where a number of rows is wanted. Labels stand in the order
+    of their names.
 
     Raises RunError where nothing can be asked for by label, because each row's answer is its own.
     """
@@ -39,7 +46,7 @@ def cells(
         raise RunError(what, "generate", "name the label columns that are categories with --label")
     train = real.join(sides.filter(pl.col("side") == "train"), on="id", how="semi")
     here = _counts(train, known.unique().sort().to_list())
-    there = _counts(made, list(here))
+    there = _counts(made.join(sides.filter(pl.col("side") == "train"), on="id", how="semi"), list(here))
     if wanted.gaps:
         return _gaps(judged, {labels: here[labels] + there[labels] for labels in here}, train["text"])
     if wanted.per_label:
@@ -52,7 +59,7 @@ def cells(
             for labels in here
             if here[labels] + there[labels] < wanted.per_label
         ]
-    return _shared_out(max(wanted.rows - made.height, 0), here)
+    return _shared_out(max(wanted.rows - own, 0), here)
 
 
 def _counts(examples: pl.DataFrame, labels: Sequence[str]) -> dict[str, int]:

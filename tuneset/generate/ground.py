@@ -27,14 +27,14 @@ class Ground(NamedTuple):
     sides: pl.DataFrame  # id, side
     train: pl.DataFrame  # the real ones of the train side
     seeds: pl.DataFrame  # those of them that nothing is held against
-    made: pl.DataFrame  # the synthetic ones of this source that are kept
+    made: pl.DataFrame  # the synthetic ones that are kept, of all sources
     judged: dict[str, Any]  # what judging said of the set
     guide: Guide
     instruction: str
 
 
-def ground(folder: Folder, source: str) -> Ground:
-    """Read what a run has come to; `source`: the name of the synthetic source.
+def ground(folder: Folder) -> Ground:
+    """Read what a run has come to.
 
     Raises RunError where the run was not prepared up to judging.
     """
@@ -55,7 +55,7 @@ def ground(folder: Folder, source: str) -> Ground:
         sides.select("id", "side"),
         train,
         _undoubted(train, doubted),
-        kept.filter(synthetic() & (pl.col("source") == source)),
+        kept.filter(synthetic()),
         facts["facts"]["judged"],
         _guide(folder, train, sides, planned),
         planned.task.system or "",

@@ -8,66 +8,77 @@ import orjson
 import polars as pl
 
 from tuneset.generate import audit, strategies
-from tuneset.generate.asking import ask
+from tuneset.generate.asking import ask, came
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from tuneset.ask import Progress
-    from tuneset.generate.prompts import Prompts
+    from tuneset.generate.asking import Asking
     from tuneset.generate.rows import Row
-    from tuneset.generate.strategies import Task
-    from tuneset.generate.wanted import Wanted
+    from tuneset.generate.wanted import Asked
 
 EACH = 10  # texts that a request holds
 
 
-def with_verdicts(  # noqa: PLR0913, PLR0917  what is judged, by whom, with which words, kept where
-    rows: Sequence[Row],
-    train: pl.DataFrame,
-    wanted: Wanted,
-    task: Task,
-    told: Prompts,
-    place: Path,
-    watch: Callable[[Progress], None],
-) -> list[Row]:
+def is_read(row: Row, judge: Asked) -> bool:
+    """Say whether this judge has read a row."""
+    said = row.origin["judged"]
+    return bool(said) and said.get("judge", said["by"]) == judge.model
+
+
+def with_verdicts(rows: Sequence[Row], train: pl.DataFrame, asking: Asking) -> list[Row]:
     """Give each row that has none its verdict: of the model that the recipe names, else of a classifier of the train rows.
 
-    A row without labels has none. What the judge did not answer stays without a verdict, and is asked again next time.
+    A row without labels has none, and the answers of conversations are checked instead (`answers.checked`). A model reads
+    what another judge has read before, too. What it did not answer is `unread`, and is asked again next time.
     """
-    new = [row for row in rows if row.text and row.labels and not row.origin["judged"]]
+    judge = asking.wanted.judge
+    if judge is not None:
+        new = [row for row in rows if _is_whole(row) and row.messages is None and not is_read(row, judge)]
+    else:
+        rows = [row._replace(unread="") for row in rows]
+        new = [row for row in rows if _is_whole(row) and not row.origin["judged"]]
     if not new:
         return list(rows)
-    if wanted.judge is None:
-        frame = {
+    if judge is not None:
+        read = _asked(new, judge, asking)
+    else:
+        told = {
             "id": [row.key for row in new],
             "text": [row.text for row in new],
             "labels": [row.labels for row in new],
         }
-        verdicts: list[dict[str, Any] | None] = list(audit.classified(train, pl.DataFrame(frame)))
-    else:
-        verdicts = _asked(new, wanted, task, told, place, watch)
-    known = dict(zip((row.key for row in new), verdicts, strict=True))
-    return [row._replace(origin=row.origin | {"judged": known[row.key]}) if row.key in known else row for row in rows]
+        read = [
+            row._replace(origin=row.origin | {"judged": verdict})
+            for row, verdict in zip(new, audit.classified(train, pl.DataFrame(told)), strict=True)
+        ]
+    known = {row.key: row for row in read}
+    return [known.get(row.key, row) for row in rows]
 
 
-def _asked(  # noqa: PLR0913, PLR0917
-    new: Sequence[Row], wanted: Wanted, task: Task, told: Prompts, place: Path, watch: Callable[[Progress], None]
-) -> list[dict[str, Any] | None]:
+def _is_whole(row: Row) -> bool:
+    return bool(row.text and row.labels and not row.problem)
+
+
+def _asked(new: Sequence[Row], judge: Asked, asking: Asking) -> list[Row]:
     """Ask the judge, the rows mixed: a request full of one label would tell it what was asked for."""
-    assert wanted.judge is not None  # noqa: S101
-    order = sorted(range(len(new)), key=lambda at: new[at].key)
-    requests = strategies.judge_requests([str(new[at].text) for at in order], task, told, EACH)
-    answers = ask(requests, wanted.judge, wanted, place, watch)
-    verdicts: list[dict[str, Any] | None] = [None] * len(new)
-    for number, answer in enumerate(answers):
-        part = order[number * EACH : (number + 1) * EACH]
+    mixed = sorted(new, key=lambda row: row.key)
+    parts = [mixed[start : start + EACH] for start in range(0, len(mixed), EACH)]
+    requests = strategies.judge_requests([str(row.text) for row in mixed], asking.task, asking.told, EACH)
+    asked = [
+        request._replace(sample=max(sum(row.tries) for row in part))
+        for request, part in zip(requests, parts, strict=True)
+    ]
+    read = []
+    for answer, part in zip(ask(asked, judge, asking), parts, strict=True):
         if answer.problem:
+            read += [row._replace(unread=answer.says, tries=(sum(row.tries) + came(answer),)) for row in part]
             continue
-        for at, (labels, sure) in zip(part, strategies.judged(answer.value, len(part), task), strict=True):
-            verdicts[at] = _verdict(new[at], labels, answer.reply.model or wanted.judge.model, sure=sure)
-    return verdicts
+        by, said = answer.reply.model or judge.model, strategies.judged(answer.value, len(part), asking.task)
+        for row, (labels, sure) in zip(part, said, strict=True):
+            verdict = _verdict(row, labels, by, sure=sure) | {"judge": judge.model}
+            read.append(row._replace(origin=row.origin | {"judged": verdict}, unread="", tries=()))
+    return read
 
 
 def _verdict(row: Row, labels: str, by: str, *, sure: bool) -> dict[str, Any]:

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
 from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tuneset.ask.budget import figure
 from tuneset.errors import RunError, need
-from tuneset.generate import answers, attributes, judged, prompts, rows, seeds, strategies
-from tuneset.generate.asking import Batch, ask
+from tuneset.generate import answers, attributes, judged, paid, prompts, rows, seeds, strategies
+from tuneset.generate.asking import Asking, Batch, ask
+from tuneset.generate.behind import behind
 from tuneset.generate.cells import cells
 from tuneset.generate.documents import passages
 from tuneset.generate.ground import Ground, ground
-from tuneset.generate.rows import Row
-from tuneset.near import normal as normals
+from tuneset.generate.heard import rows_of, there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tuneset.ask import Answer, Estimate, Progress, Request
+    from tuneset.ask import Estimate, Progress, Request
+    from tuneset.ask.budget import Cost
     from tuneset.folder import Folder
     from tuneset.generate.asking import Asks, Cell
+    from tuneset.generate.behind import Behind
+    from tuneset.generate.rows import Row
     from tuneset.generate.wanted import Asked, Wanted
     from tuneset.recipe import Source
 
-MOST = 20_000  # letters of a row: what is longer is a server's mistake, and would hold up all that comes
 ROUNDS = 3  # what is lost of a round is asked for again in the next
 
 
 class Made(NamedTuple):
     """What a source has come to."""
 
-    rows: int  # by now, lost ones as well
-    wanted: int  # rows that were missing when this began
-    lost: int  # rows asked for now that did not come
-    cost: float  # spent in all, in the currency of the prices
+    asked: int  # rows or conversations that were missing when this began
+    came: int  # of them
     says: str
 
 
@@ -62,25 +65,39 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
     """
     plan, place = _plan(folder, source), rows.place(folder, source.name)
     known, train = rows.load(place), plan.ground.train
-    asking = answers.Asking(plan.wanted, plan.task, plan.told, place, _told("answers", say))
-    spoken = answers.is_conversations(train) and not plan.wanted.rewrite
-    known = answers.answered(known, train, asking) if spoken else known  # texts that lack their answer
+
+    stops: list[str] = []
+
+    def asking(what: str) -> Asking:
+        return _asking(plan, place, _told(what, say), stops)
+
+    def read(some: Sequence[Row]) -> list[Row]:
+        some = answers.answered(some, train, asking("answers")) if speaks else some
+        return judged.with_verdicts(answers.checked(some, asking("checked")), train, asking("judged"))
+
+    speaks = answers.is_conversations(train) and not plan.wanted.rewrite
     missing = [] if plan.wanted.rewrite else _missing(plan, known)
+    known = read(known)  # texts that lack their answer, and what this judge has not read
     if plan.wanted.rewrite:
-        new = answers.rewritten(train, known, asking)
+        new = answers.rewritten(train, known, asking("answers"))
+        _refuse_silence(new, plan.wanted)
     else:
-        written = _written(plan, missing, known, place, _told("rows", say))
-        new = answers.answered(written, train, asking) if spoken else written
-    watch, new = _told("judged", say), _still_lost(new, missing)
+        new = _still_lost(_written(plan, missing, known, asking("rows")), missing)
+    new = read(new)
     found = [row for row in known if not _is_lost(row)] + new  # what did not come before has been asked for again
-    found = judged.with_verdicts(found, train, plan.wanted, plan.task, plan.told, place, watch)
     place.mkdir(parents=True, exist_ok=True)
     shown = {each for row in new for each in row.origin["seeds"]}
     rows.save(place, found, train.filter(pl.col("id").is_in(sorted(shown))))
-    rows.end(place, source, spent(place))
     came, asked = sum(not row.problem for row in new), sum(cell.rows for cell in missing) or len(new)
-    unread = sum(bool(row.text and row.labels and not row.problem and not row.origin["judged"]) for row in found)
-    return Made(len(found), asked, asked - came, spent(place), _says(source, asked, came, unread, place))
+    told = paid.Told(asked, came, sum(bool(row.unread) for row in found), stops[0] if stops else "")
+    noted = told._asdict() | {"there": _there(found), "paid": paid.paid(place, plan.wanted)}
+    rows.end(place, source, noted)
+    return Made(asked, came, paid.says(source.name, plan.wanted, noted))
+
+
+def _there(known: Sequence[Row]) -> int:
+    """Count the rows that a source's model has written, those that checks have taken out as well."""
+    return sum(bool(row.text) for row in known)
 
 
 def _is_lost(row: Row) -> bool:
@@ -122,13 +139,6 @@ def refuse_early(source: Source) -> None:
     answers.style(wanted.style)
 
 
-def spent(place: Path) -> float:
-    """Return what a source has cost so far, with all that may have been paid, in the currency of its prices."""
-    from tuneset.ask.cache import known, money  # noqa: PLC0415  with the client, which few commands need
-
-    return money(known(place).spent)
-
-
 class Would(NamedTuple):
     """What asking would come to, before anything is sent; what is lost is asked for again twice at most, and comes on top."""
 
@@ -142,36 +152,21 @@ def would(folder: Folder, source: Source) -> Would:
     """Say what `make` would ask and what that would cost at most; nothing is sent, and no key is needed."""
     plan, place = _plan(folder, source), rows.place(folder, source.name)
     known, train = rows.load(place), plan.ground.train
-    asking = answers.Asking(plan.wanted, plan.task, plan.told, place, lambda _: None)
+    asking = _asking(plan, place, lambda _: None, [])
     if plan.wanted.rewrite:
         found = answers.rewriting(train, known, asking)
-        turns = [(turn.before, turn.says, turn.says) for _, _, each in found for turn in each]
-        return Would(
-            [], _estimate(plan, place, answers.requests(found, asking)), None, _checking(plan, place, turns, asking)
-        )
+        told: list[answers.Told] = [(turn.before, turn.says, turn.says) for _, _, each in found for turn in each]
+        checking = _estimate(plan, place, answers.checks(told, asking), plan.wanted.judge) if told else None
+        return Would([], _estimate(plan, place, answers.requests(found, asking)), None, checking)
     missing = _missing(plan, known)
     writing = _estimate(plan, place, [each.request for each in _asks(plan, missing, rows.numbers(known))])
-    number, texts = sum(cell.rows for cell in missing), train["text"].drop_nulls().to_list()
-    like = [texts[at % len(texts)] for at in range(number)]
-    if not answers.is_conversations(train):
-        judges = plan.wanted.judge if plan.task.combinations else None
-        asked = strategies.judge_requests(like, plan.task, plan.told, judged.EACH) if judges else []
-        return Would(missing, writing, None, _estimate(plan, place, asked, judges) if judges and missing else None)
-    said = train["label"].drop_nulls().to_list() or [""]
-    turns = [([{"role": "user", "content": text}], said[at % len(said)], "") for at, text in enumerate(like)]
-    guide = answers.style(plan.wanted.style)
-    spoken = [strategies.answer_request(each, guide, plan.task, plan.told) for each, _, _ in turns]
+    answering, reading = _later(plan, sum(cell.rows for cell in missing), asking)
     return Would(
-        missing, writing, _estimate(plan, place, spoken, plan.wanted.writer), _checking(plan, place, turns, asking)
+        missing,
+        writing,
+        _estimate(plan, place, answering, plan.wanted.writer) if answering else None,
+        _estimate(plan, place, reading, plan.wanted.judge) if reading else None,
     )
-
-
-def _checking(plan: _Plan, place: Path, turns: Sequence[Any], asking: answers.Asking) -> Estimate | None:
-    if plan.wanted.judge is None or not turns:
-        return None
-    guide = answers.style(plan.wanted.style)
-    asked = [strategies.check_request(before, now, was, guide, asking.task, asking.told) for before, now, was in turns]
-    return _estimate(plan, place, asked, plan.wanted.judge)
 
 
 def _estimate(plan: _Plan, place: Path, requests: Sequence[Request], whom: Asked | None = None) -> Estimate:
@@ -189,7 +184,7 @@ def _estimate(plan: _Plan, place: Path, requests: Sequence[Request], whom: Asked
 def _plan(folder: Folder, source: Source) -> _Plan:
     wanted = source.generate
     assert wanted is not None, "a recipe with half of a synthetic source is refused where it is read"  # noqa: S101
-    on = ground(folder, source.name)
+    on = ground(folder)
     told = prompts.load(wanted.prompts)
     task = strategies.task(on.train, on.guide, on.instruction)
     return _Plan(
@@ -205,29 +200,37 @@ def _plan(folder: Folder, source: Source) -> _Plan:
 
 
 def _missing(plan: _Plan, known: Sequence[Row] = ()) -> list[Cell]:
-    """Say what is missing; texts that lack only their answer are there, and are answered first next time."""
-    waiting = sum(bool(row.problem and row.text) for row in known)
-    found = _cells(plan.wanted, plan.ground)
-    return [cell._replace(rows=cell.rows - waiting) for cell in found if cell.rows > waiting]
+    """Say what is missing; texts that lack only their answer or their verdict are there, and get it first next time."""
+    waits = not plan.wanted.rows  # a number of rows counts all that were written
+    waiting = Counter(row.cell for row in known if waits and row.text and (row.problem or row.unread))
+    found = []
+    for cell in _cells(plan.wanted, plan.ground, _there(known)):
+        there = min(waiting[cell.labels], cell.rows)
+        waiting[cell.labels] -= there
+        if there < cell.rows:
+            found.append(cell._replace(rows=cell.rows - there))
+    return found
 
 
-def _cells(wanted: Wanted, on: Ground) -> list[Cell]:
-    return cells(wanted, on.real, on.sides, on.made, on.judged)
+def _cells(wanted: Wanted, on: Ground, own: int = 0) -> list[Cell]:
+    return cells(wanted, on.real, on.sides, on.made, on.judged, own)
 
 
-def _written(
-    plan: _Plan, missing: Sequence[Cell], known: Sequence[Row], place: Path, watch: Callable[[Progress], None]
-) -> list[Row]:
+def _written(plan: _Plan, missing: Sequence[Cell], known: Sequence[Row], asking: Asking) -> list[Row]:
     """Ask until every cell has its rows, three times at the most; rows in the order of the requests, lost ones as well."""
     done: list[Row] = []
-    said = _said(known, plan.ground.real)
-    short = list(missing)
+    said = there(known, plan.ground.real)
+    short, later, each_has = list(missing), _behind(plan, asking), plan.wanted.per_request
     for _ in range(ROUNDS):
         asks = list(_asks(plan, short, rows.numbers([*known, *done])))
         if not asks:
             break
-        heard = ask([each.request for each in asks], plan.wanted.writer, plan.wanted, place, watch)
-        came = [row for each, answer in zip(asks, heard, strict=True) for row in _rows(each, answer, plan.wanted, said)]
+        ready = sum(not row.problem for row in done)
+        aside = partial(_aside, later, ready, each_has)
+        heard = ask([each.request for each in asks], plan.wanted.writer, asking, aside)
+        came = [
+            row for each, answer in zip(asks, heard, strict=True) for row in rows_of(each, answer, plan.wanted, said)
+        ]
         done += came
         _refuse_silence(done, plan.wanted)
         short = _short(short, came)
@@ -236,18 +239,41 @@ def _written(
     return done
 
 
+def _aside(later: Behind, ready: int, each_has: int, requests: int) -> Cost:
+    """Keep what rows cost after they are written, those that are there and those of so many requests."""
+    return later.keep(ready + requests * each_has)
+
+
+def _behind(plan: _Plan, asking: Asking) -> Behind:
+    """Reckon what a row costs after it is written, by real ones."""
+    answering, reading = _later(plan, judged.EACH, asking)
+    answered = behind(answering, judged.EACH, plan.wanted.writer, asking)
+    return answered.plus(behind(reading, judged.EACH, plan.wanted.judge, asking))
+
+
+def _later(plan: _Plan, rows: int, asking: Asking) -> tuple[list[Request], list[Request]]:
+    """Write the requests for rows that are there, as if they were real ones: to answer them, and to judge or check them."""
+    train, wanted = plan.ground.train, plan.wanted
+    texts = train["text"].drop_nulls().to_list()
+    like = [texts[at % len(texts)] for at in range(rows)]
+    if answers.is_conversations(train):
+        guide = answers.style(wanted.style)
+        told = [told for at in range(0, rows, answers.SAMPLE) for told in answers.typical(like[at:], train)]
+        answering = [strategies.answer_request(each, guide, plan.task, plan.told) for each, _, _ in told]
+        return answering, answers.checks(told, asking) if wanted.judge else []
+    known = bool(wanted.judge and plan.task.combinations)
+    return [], strategies.judge_requests(like, plan.task, plan.told, judged.EACH) if known else []
+
+
+def _asking(plan: _Plan, place: Path, watch: Callable[[Progress], None], stops: list[str]) -> Asking:
+    return Asking(plan.wanted, plan.task, plan.told, place, watch, stops)
+
+
 def _refuse_silence(came: Sequence[Row], wanted: Wanted) -> None:
     """Raise RunError where a server has answered nothing at all: that is no matter of single rows."""
     if came and all(row.problem in ("not-answered", "rejected") for row in came):
         hint = "check the address and the model's name; nothing was written, and the same command tries again"
         raise RunError(f"the model answered nothing: {came[0].says}", wanted.writer.url, hint)
-
-
-def _said(known: Sequence[Row], real: pl.DataFrame) -> set[tuple[str, str]]:
-    """List the texts that are there, with their labels: the same text for another label is for a person to see."""
-    here = [(row.cell, row.text) for row in known if row.text]
-    here += real.select(pl.col("labels").fill_null(""), "text").drop_nulls().rows()
-    return set(zip((labels for labels, _ in here), _folded([text for _, text in here]), strict=True))
 
 
 def _short(asked: Sequence[Cell], came: Sequence[Row]) -> list[Cell]:
@@ -293,59 +319,6 @@ def _passage(plan: _Plan, number: int) -> str:
     return plan.passages[number % len(plan.passages)] if plan.passages else ""
 
 
-def _rows(asks: Asks, answer: Answer, wanted: Wanted, said: set[tuple[str, str]]) -> list[Row]:
-    """Make rows of an answer: as many as were asked for, each written or lost with a reason."""
-    batch, reply = asks.batch, answer.reply
-    texts = [str(each["text"]).strip() for each in answer.value["rows"]] if not answer.problem else []
-    texts = texts[: batch.rows]
-    origin: dict[str, Any] = {
-        "model": reply.model or wanted.writer.model,
-        "prompt": asks.prompt,
-        "prompt_hash": asks.prompt_hash,
-        "parameters": wanted.writer.parameters,
-        "time": reply.time,
-        "cost": reply.cost / batch.rows,
-        "seeds": list(asks.seeds),
-        "judged": None,
-    }
-    texts += [""] * (batch.rows - len(texts))
-    made = []
-    for place, (text, folded) in enumerate(zip(texts, _folded(texts), strict=True)):
-        problem, says = _problem(answer, text, seen=(batch.cell.labels, folded) in said)
-        said.add((batch.cell.labels, folded))
-        drawn = dict(batch.attributes[place]) if place < len(batch.attributes) else {}
-        made.append(
-            Row(
-                text=None if problem else text,
-                labels=batch.cell.labels or None,
-                origin=origin | {"attributes": drawn},
-                cell=batch.cell.labels,
-                batch=batch.number,
-                key=f"{answer.key}:{place}",
-                problem=problem,
-                says=says,
-            )
-        )
-    return made
-
-
-def _folded(texts: Sequence[str]) -> list[str]:
-    """Write texts as they are compared with each other."""
-    return normals(pl.Series(texts, dtype=pl.String)).to_list()
-
-
-def _problem(answer: Answer, text: str, *, seen: bool) -> tuple[str, str]:
-    if answer.problem:
-        return answer.problem, answer.says
-    if not text:
-        return "short", "the answer has fewer rows than were asked for"
-    if len(text) > MOST:
-        return "too-long", f"the text has {len(text):,} letters"
-    if seen:
-        return "same", "the text is there already"
-    return "", ""
-
-
 def _told(what: str, say: Callable[[str], None]) -> Callable[[Progress], None]:
     """Put how far asking is into words."""
 
@@ -354,18 +327,6 @@ def _told(what: str, say: Callable[[str], None]) -> Callable[[Progress], None]:
         good = f", {1 - now.problems / now.done:.0%} of them of use" if now.done else ""
         left = f", {now.seconds:,.0f} s left" if now.seconds is not None else ""
         more = f"; {now.says}" if now.says else ""
-        say(f"{what}: {now.done:,}{of} requests{good}, {now.money:.2f} spent{left}{more}")
+        say(f"{what}: {now.done:,}{of} requests{good}, {figure(now.money)} spent{left}{more}")
 
     return watch
-
-
-def _says(source: Source, asked: int, came: int, unread: int, place: Path) -> str:
-    from tuneset.ask.cache import known, money  # noqa: PLC0415
-
-    if not asked:
-        return f"{source.name}: nothing is missing"
-    ledger = known(place)
-    unsure = f", {money(ledger.unsure):.2f} of it perhaps not" if ledger.unsure.money else ""
-    lost = f", {asked - came:,} lost on the way" if asked > came else ""
-    silent = f"; the judge said nothing of {unread:,}" if unread else ""
-    return f"{source.name}: {came:,} of {asked:,} rows written{lost}; {money(ledger.spent):.2f} spent in all{unsure}{silent}"

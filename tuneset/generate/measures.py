@@ -267,7 +267,8 @@ def _words_learned(found: Facts | None) -> str:
     if high < 0:
         return f"They do harm: a small classifier that learns them too gets {-points:.1f} points fewer {of} right ({-high:.1f} to {-low:.1f})."
     more = f"{abs(points):.1f} points {'fewer' if points < 0 else 'more'}"
-    return f"It is not clear that they help: a small classifier that learns them too gets {more} {of} right ({low:+.1f} to {high:+.1f})."
+    band = f"({low:+.1f} to {high:+.1f})".replace("-", "\u2212")
+    return f"It is not clear that they help: a small classifier that learns them too gets {more} {of} right {band}."
 
 
 def _words_variety(found: Facts | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -15,7 +16,7 @@ from tuneset.generate.origin import SEED
 from tuneset.sources import Read
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tuneset.folder import Folder
@@ -26,7 +27,8 @@ ROWS, SEEDS = "rows.jsonl", "seeds.jsonl"
 ENDED = "ended.json"  # for which settings the rows were written, and what they cost
 # What changes only how much may be spent: rows that are there are not written anew for it.
 PAYS = frozenset({"most_cost", "most_tokens", "most_requests"})
-RULE, REWRITTEN, STRAY = "not-written", "rewritten-answer", "stray-label"
+MOST = 20_000  # letters of a row or an answer: what is longer is a server's mistake, and would hold up all that comes
+RULE, UNREAD, REWRITTEN, STRAY = "not-written", "not-judged", "rewritten-answer", "stray-label"
 
 
 class Row(NamedTuple):
@@ -42,6 +44,8 @@ class Row(NamedTuple):
     problem: str = ""
     says: str = ""
     example: str = ""  # the id of the example whose answers these messages have, rewritten
+    tries: Sequence[int] = ()  # of each answer or verdict that is missing: how often something of no use came
+    unread: str = ""  # why the judge that the recipe names has not read it
 
 
 def place(folder: Folder, name: str) -> Path:
@@ -56,11 +60,8 @@ def is_begun(folder: Folder, source: Source) -> bool:
 
 def is_done(folder: Folder, source: Source) -> bool:
     """Say whether a model has written what the recipe wants."""
-    try:
-        ended = orjson.loads((place(folder, source.name) / ENDED).read_bytes())
-    except FileNotFoundError:
-        return False
-    return bool(ended["wanted"] == _settings(source)) and is_begun(folder, source)
+    noted = ended(folder, source)
+    return noted is not None and bool(noted["wanted"] == _settings(source)) and is_begun(folder, source)
 
 
 def _settings(source: Source) -> str:
@@ -74,9 +75,17 @@ def hashes(planned: Recipe, folder: Folder) -> list[str]:
     return [file_hash(each) if each.exists() else "" for each in made]
 
 
-def end(path: Path, source: Source, cost: float) -> None:
-    """Note that a source has what its recipe wants."""
-    write(path / ENDED, to_json({"wanted": _settings(source), "cost": cost}))
+def end(path: Path, source: Source, noted: Mapping[str, Any]) -> None:
+    """Note that a source has what its recipe wants, and what came of asking."""
+    write(path / ENDED, to_json({"wanted": _settings(source), **noted}))
+
+
+def ended(folder: Folder, source: Source) -> dict[str, Any] | None:
+    """Return what was noted when a source's model was last asked; None where it was not."""
+    try:
+        return dict(orjson.loads((place(folder, source.name) / ENDED).read_bytes()))
+    except FileNotFoundError:
+        return None
 
 
 def load(path: Path) -> list[Row]:
@@ -151,8 +160,11 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
             "why": [row.says or None for row in rows],
             "key": [row.key for row in rows],
             "problem": [row.problem for row in rows],
+            "unread": [None if row.problem else row.unread or None for row in rows],
         },
-        schema_overrides=dict.fromkeys(("text", "labels", "messages", "origin", "why", "key", "problem"), pl.String)
+        schema_overrides=dict.fromkeys(
+            ("text", "labels", "messages", "origin", "why", "key", "problem", "unread"), pl.String
+        )
         | {"groups": pl.List(pl.String)},
     )
     failed = pl.col("problem") != ""
@@ -168,6 +180,9 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
     made = frame.with_columns(id=model.example_ids(name, content), label=label, source=pl.lit(name), extra=pl.lit("{}"))
     examples = made.select(pl.col(column).cast(kind) for column, kind in model.EXAMPLES.items())
     lost = made.filter(failed).select(rule=pl.lit(RULE), example="id", says="why", action=pl.lit("drop"))
+    held = made.filter(pl.col("unread").is_not_null()).select(
+        rule=pl.lit(UNREAD), example="id", action=pl.lit("drop"), says=pl.format("not judged: {}", "unread")
+    )
     here = first.examples["labels"].drop_nulls().unique()
     gone = examples.filter(
         pl.col("labels").is_not_null() & ~pl.col("labels").is_in(here.implode()) & pl.col("text").is_not_null()
@@ -176,17 +191,21 @@ def read(path: Path, name: str, first: Read, answer: str) -> Read:
         rule=pl.lit(STRAY), example="id", action=pl.lit("drop"), says=pl.format("no real row has {} any more", "labels")
     )
     rewrites = rewritten([row for row in everything if row.example])
-    findings = pl.concat([model.as_findings(lost), model.as_findings(stray), rewrites])
-    sentence = _count(name, rows, rewrites.height)
+    findings = pl.concat([model.as_findings(lost), model.as_findings(held), model.as_findings(stray), rewrites])
+    sentence = _count(name, rows, rewrites.height, [row for row in everything if row.example and row.problem])
     return Read(examples, findings, first.columns, first.task, (sentence,), first.preview.clear())
 
 
-def _count(name: str, rows: Sequence[Row], rewritings: int) -> str:
-    lost = sum(bool(row.problem) for row in rows)
+def _count(name: str, rows: Sequence[Row], rewritings: int, kept: Sequence[Row]) -> str:
+    lost, unread = (sum(bool(each) for each in part) for part in ([r.problem for r in rows], [r.unread for r in rows]))
+    why = Counter(row.says for row in kept)
+    reasons = ", ".join(f"{count:,} because {says}" for says, count in why.most_common(3))
     parts = [
         f"{len(rows) - lost:,} synthetic rows" if rows or not rewritings else "",
         f"{lost:,} were asked for and not written" if lost else "",
+        f"{unread:,} were not judged" if unread else "",
         f"{rewritings:,} conversations with rewritten answers" if rewritings else "",
+        f"{len(kept):,} conversations are as they were ({reasons})" if kept else "",
     ]
     return f"{name}: {'; '.join(filter(None, parts))}"
 
@@ -196,7 +215,8 @@ def rewritten(rows: Sequence[Row]) -> pl.DataFrame:
 
     It is applied where another model found it good and no number or link has changed, else it waits for a person.
     """
-    last = {row.example: row for row in rows if row.messages and row.messages != row.origin["before"]}
+    done = [row for row in rows if not row.problem]  # what is lost has changed nothing
+    last = {row.example: row for row in done if row.messages and row.messages != row.origin["before"]}
     said = [
         {
             "rule": REWRITTEN,

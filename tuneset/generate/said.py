@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from tuneset.ask.budget import figure
 from tuneset.report.page import counted
 from tuneset.terminal import console, plain, print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from rich.console import Console
 
     from tuneset.ask import Estimate
     from tuneset.generate.made import Would
+    from tuneset.run import Event
 
 SHOWN = 12  # cells
 
@@ -51,10 +55,32 @@ def would(found: Would, *, as_json: bool) -> None:
         say(screen, "\n  ", Text("Nothing was sent. The same command without --dry-run asks.", style="dim"))
 
 
+def noting(watch: Callable[[Event], None], came: list[Mapping[str, Any]]) -> Callable[[Event], None]:
+    """Show events as they come, and note what a model was asked for and gave."""
+
+    def noted(event: Event) -> None:
+        watch(event)
+        if event.stage == "write" and event.facts:
+            came.append(event.facts)
+
+    return noted
+
+
+def in_vain(came: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a model was asked for rows and gave none.
+
+    >>> in_vain([{"asked": 5, "came": 0}]), in_vain([{"asked": 0, "came": 0}])
+    (True, False)
+    """
+    return any(each["asked"] and not each["came"] for each in came)
+
+
 def _estimate(screen: Console, what: str, found: Estimate) -> None:
     known = f", {found.known:,} are answered already" if found.known else ""
-    cost = f"at most {found.money:.2f}" if found.money is not None else "prices are not known"
+    cost = f"at most {figure(found.money)}" if found.money is not None else "prices are not known"
     tokens = f"{found.prompt:,} tokens to read, at most {found.completion:,} to write"
-    spent = f"; {found.spent:.2f} spent before" if found.spent else ""
-    room = "" if found.enough else "; the limit does not allow all of it"
+    spent = f"; {figure(found.spent)} spent before" if found.spent else ""
+    money = f" ({figure(found.reserves[0])})" if found.money else ""
+    reserves = f": one request reserves up to {found.reserves[1]:,} tokens{money} until its answer is there"
+    room = "" if found.enough else f"; the limit does not allow all of it{reserves}"
     say(screen, "  ", plain(f"{what}: {counted(found.requests, 'request')}{known}; {tokens}; {cost}{spent}{room}", 300))

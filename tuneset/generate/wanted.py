@@ -16,6 +16,9 @@ Count = Annotated[int, Field(ge=0)]
 Strategy = Literal["attributes", "paraphrase", "boundary", "document"]
 
 
+NO_DOCUMENT = "the strategy document needs documents to write from"
+
+
 class Asked(BaseModel):
     """A model that is asked: `[sources.generate.writer]` and `[sources.generate.judge]` of a recipe."""
 
@@ -71,7 +74,7 @@ class Wanted(BaseModel):
         if not self.strategies:
             raise ValueError("name a strategy, as attributes")
         if "document" in self.strategies and not self.documents:
-            raise ValueError("the strategy document needs documents")
+            raise ValueError(NO_DOCUMENT)
         return self
 
     def budget(self) -> Budget:
@@ -85,18 +88,27 @@ def ahead(wanted: Wanted) -> tuple[str, tuple[()], str, str, tuple[str, ...]]:
     """Say which models would be asked, and for how much at most, as `fetch` says what it would bring.
 
     >>> ahead(Wanted(writer=Asked(model="small"), rows=50, most_cost=3.0))[-1]
-    ('writes rows from the train side, behind the split', 'at most 3 in the currency of its prices')
+    ('writes 50 rows with 10 requests or some more from the train side, behind the split', 'at most 3 in the currency of its prices')
     """
+    from tuneset.ask.budget import figure  # noqa: PLC0415
+
     asked = [wanted.writer, *([wanted.judge] if wanted.judge else [])]
     limits = (
         (wanted.most_cost, "in the currency of its prices"),
         (wanted.most_tokens, "tokens"),
         (wanted.most_requests, "requests"),
     )
-    most = [f"at most {limit:,g} {what}" for limit, what in limits if limit is not None]
-    does = "rewrites answers of the train side" if wanted.rewrite else "writes rows from the train side"
+    most = [f"at most {figure(limit)} {what}" for limit, what in limits if limit is not None]
+    does = "rewrites answers of the train side" if wanted.rewrite else f"writes {_how_many(wanted)} from the train side"
     named = " and ".join(f"{each.model} at {each.url}" for each in asked)
     return named, (), "", "", (f"{does}, behind the split", *most)
+
+
+def _how_many(wanted: Wanted) -> str:
+    if wanted.rows:
+        requests = -(-wanted.rows // wanted.per_request)
+        return f"{wanted.rows:,} rows with {requests:,} requests or some more"
+    return f"rows until each label has {wanted.per_label:,}" if wanted.per_label else "rows"
 
 
 MANY = ("per_label", "rows", "gaps", "rewrite")
@@ -136,6 +148,11 @@ def of(known: Wanted | None, **options: Any) -> Wanted:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "generate"
         said = first["msg"].removeprefix("Value error, ")
+        if where.rpartition(".")[2].startswith(("price", "most", "batch_price")):
+            what = f"a limit or a price is no number from 0 up: {first['input']}"
+            raise RecipeError(what, where, "write it as 2.5") from None
+        if NO_DOCUMENT in said:
+            raise RecipeError(said, where, "--document FILE, or another --strategy") from None
         raise RecipeError(said[:1].lower() + said[1:], where, _hint(where)) from None
 
 

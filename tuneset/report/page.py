@@ -10,6 +10,7 @@ from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tuneset.ask.budget import figure
 from tuneset.report.charts import SIDES, embedded
 from tuneset.report.words import change, counted, number, percent, sentence, shown, side_by_side, size
 
@@ -167,7 +168,7 @@ def _environment(room: Room) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "counted": counted, "percent": percent, "size": size}
+    environment.filters |= {"number": number, "counted": counted, "percent": percent, "size": size, "money": figure}
     environment.filters |= {"turns": turns, "answer": answer, "sentence": partial(sentence, most=room.text)}
     environment.globals |= {
         "change": partial(change, most=room.text),

@@ -14,6 +14,7 @@ from tuneset import __version__
 from tuneset.apply import CONFLICT, DOUBT
 from tuneset.fetch import is_address
 from tuneset.folder import SIDES, Folder, hash_of
+from tuneset.generate.rows import ended
 from tuneset.judge import guide
 from tuneset.recipe import STAGES, check_pages, explain
 from tuneset.report.clusters import clusters
@@ -59,7 +60,11 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
         "certificate": facts["split"]["certificate"],
         "judge": _judge(context),
         "synthetic": written(
-            context.before["get"].examples, fates, kept, context.before["judge"].facts["judged"].get("synthetic")
+            context.before["get"].examples,
+            fates,
+            kept,
+            context.before["judge"].facts["judged"].get("synthetic"),
+            _asked(context),
         ),
         "check": {
             "target": facts["check"]["target"],
@@ -79,6 +84,12 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
     summary["verdict"] = verdict(summary)
     summary["next"] = actions(summary, str(context.folder.path))
     return summary
+
+
+def _asked(context: Context) -> list[dict[str, Any]]:
+    """Say of each synthetic source what came of asking its model."""
+    made = [each for each in context.recipe.sources if each.kind == "synthetic"]
+    return [{"name": each.name} | (ended(context.folder, each) or {}) for each in made]
 
 
 def _title(context: Context) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tuneset.generate.origin import judged, synthetic
+from tuneset.generate.paid import stopped
 from tuneset.generate.rows import RULE as LOST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 EXAMPLES = 3  # shown of each label
 VERDICTS = ("agrees", "doubts", "disagrees")
@@ -18,16 +19,22 @@ BY_COST = ("prompt", "model")
 
 
 def written(
-    everything: pl.DataFrame, fates: pl.DataFrame, kept: pl.DataFrame, measured: Mapping[str, Any] | None
+    everything: pl.DataFrame,
+    fates: pl.DataFrame,
+    kept: pl.DataFrame,
+    measured: Mapping[str, Any] | None,
+    noted: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any] | None:
     """Count the synthetic rows of a run, the worst labels first; None where no model wrote any.
 
     `everything`: all examples that came in; `fates`: see `apply.fates`; `kept`: the examples that stay; `measured`: what
-    judging found (`generate.measures.synthetic`). A row that was asked for and not written is one of those asked for.
-    Costs are those of writing, in the currency of the recipe's prices; what the judge cost is not in them.
+    judging found (`generate.measures.synthetic`); `noted`: of each source what came of asking (`generate.rows.ended`). A
+    row that was asked for and not written is one of those asked for. `cost` is that of writing what is listed here, in the
+    currency of the recipe's prices; `paid` has of each source all that was spent, in the words of the terminal.
     """
     made = everything.filter(synthetic())
-    if made.is_empty():
+    noted = [each for each in noted if "paid" in each]
+    if made.is_empty() and not noted:
         return None
     told = [pl.col("origin").str.json_path_match(f"$.{name}").alias(name) for name in (*BY_COST, "cost")]
     known = (
@@ -48,6 +55,7 @@ def written(
         "ways": _ways(known),
         "judge": _judge(known),
         "measured": measured,
+        "paid": [{"name": each["name"], "stopped": stopped(each), **each["paid"]} for each in noted],
     }
     return found | {"words": _words(found)}
 
@@ -116,7 +124,19 @@ def _judge(known: pl.DataFrame) -> dict[str, Any] | None:
 def _words(found: Mapping[str, Any]) -> str:
     """Say in one sentence what came of the rows that were asked for."""
     asked, kept, judge = found["asked"], found["kept"], found["judge"]
-    head = f"{kept:,} of {asked:,} rows that a model was asked for are kept."
+    several = len(found["paid"]) > 1
+    paid = [
+        f"{each['name']}: " * several + each["words"] + f"; {each['stopped']}" * bool(each["stopped"])
+        for each in found["paid"]
+    ]
+    head = " ".join(
+        [
+            f"{kept:,} of {asked:,} rows that a model was asked for are kept." * bool(asked),
+            *(f"{each}." for each in paid),
+        ]
+    ).strip()
+    if not asked:
+        return head
     if not judge:
         return f"{head} Nobody has judged their labels."
     against = judge["disagrees"] + judge["doubts"]

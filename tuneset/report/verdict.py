@@ -177,6 +177,12 @@ def _to_look_at(summary: Mapping[str, Any], run: str) -> list[Choice]:
             f"tuneset findings {run} --rule off-label",
         ),
         (
+            waiting.get("rewritten-answer", 0),
+            f"Read {counted(waiting.get('rewritten-answer', 0), 'answer')} that a model has rewritten",
+            "Nobody has found that it keeps every fact. Accept takes the new answer, reject keeps the one that was there.",
+            f"tuneset findings {run} --rule rewritten-answer",
+        ),
+        (
             contaminated,
             f"Look at {counted(contaminated, 'example')} that another set holds too",
             "A model that has read the test is measured by its memory.",

@@ -55,8 +55,8 @@ def sentence(value: Any, most: int = 300) -> Any:
     return shown(re.sub(r"(?<=\d) (?=%)", "\xa0", value) if isinstance(value, str) else value, 4 * most)
 
 
-def change(before: str, after: str, most: int = 300) -> list[Piece]:
-    """Show an edit as one text in pieces: what stays, what goes, what comes; of long parts that stay, the ends.
+def change(before: str, after: str, most: int = 300, context: int = CONTEXT) -> list[Piece]:
+    """Show an edit as one text in pieces: what stays, what goes, what comes; of parts longer than `context`, the ends.
 
     >>> change("the cafÃ©", "the café")
     [('same', 'the '), ('del', 'cafÃ©'), ('ins', 'café')]
@@ -66,7 +66,7 @@ def change(before: str, after: str, most: int = 300) -> list[Piece]:
     told: list[Piece] = []
     for place, (kind, piece) in enumerate(pieces):
         if kind == "same":
-            told += _ends(piece, head=CONTEXT if place else 0, tail=CONTEXT if place < last else 0)
+            told += _ends(piece, head=context if place else 0, tail=context if place < last else 0)
         else:
             told.append((kind, Seen(_spelled(shown(piece, most // 2), BLANK))))
     # A text with a change in every other word: 40 pieces are a dozen changes, enough to see what kind they are.

@@ -1,0 +1,218 @@
+"""Collecting as a team meets it: real browsers side by side, keys alone, no scripts, a phone, the dark, a line that is cut."""
+
+import re
+
+import collecting
+import pytest
+from collecting import Collecting, invitation, owner
+from test_review_browser import CONTRAST, press
+
+pytest.importorskip("playwright", reason="no browser: pip install 'tuneset[browser]'")
+
+from playwright.sync_api import expect, sync_playwright
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    started = Collecting(tmp_path_factory.mktemp("people") / "people.db")
+    yield started
+    started.kill()
+
+
+@pytest.fixture(scope="module")
+def lead(served):
+    return owner(served)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def new(browser):
+    """Open a browser of its own; whatever its console says fails the test."""
+    opened, said = [], []
+
+    def open_page(**like):
+        context = browser.new_context(**like)
+        opened.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        return page
+
+    yield open_page
+    for context in opened:
+        context.close()
+    assert [each for each in said if "ERR_INTERNET_DISCONNECTED" not in each] == []
+
+
+def come(page, served, path, name="Ann"):
+    page.goto(served.url + path)
+    page.get_by_label("Your name").fill(name)
+    if page.locator("[name=agree]").count():
+        page.get_by_label("I have read this").check()
+    page.get_by_role("button", name="Come in").click()
+    return page
+
+
+def shown(page):
+    return page.locator(".ask .text").inner_text()
+
+
+@pytest.mark.slow
+def test_the_whole_way_from_an_empty_database_to_two_people_who_label(new, tmp_path):
+    started = Collecting(tmp_path / "new.db")
+    lead = new()
+    lead.goto(started.link)
+    lead.get_by_label("Name of the project").fill("Shop")
+    lead.get_by_label("Labels, one a line").fill(collecting.LABELS)
+    lead.get_by_label("How many people").fill("2")
+    lead.get_by_role("button", name="Make it").click()
+    lead.get_by_label("A text a line").fill(collecting.ROWS)
+    lead.get_by_role("button", name="Add").click()
+    expect(lead.get_by_role("status")).to_have_text("40 added.")
+    lead.get_by_role("link", name="People").click()
+    lead.locator("[name=uses]").fill("2")
+    lead.get_by_role("button", name="Make a link").click()
+    path = lead.locator("code.command").inner_text().removeprefix(started.url)
+    ann, bob = (come(new(), started, path, name) for name in ("Ann", "Bob"))
+    for _ in range(5):
+        press(ann, "1")
+        press(bob, "2")
+    lead.get_by_role("link", name="Quality").click()
+    expect(lead.locator("h1")).to_contain_text("alpha")
+    lead.get_by_role("link", name="Data").click()
+    with lead.expect_download() as download:
+        lead.get_by_role("link", name="Take the labels away").click()
+    assert download.value.suggested_filename == "examples.jsonl"
+    started.kill()
+
+
+def test_a_person_labels_by_the_keyboard_alone(new, served, lead):
+    found = collecting.project(lead)
+    page = come(new(), served, invitation(lead, found))
+    first = shown(page)
+    press(page, "1")
+    expect(page.locator("[role=status]")).to_have_text("Labelled orders")
+    press(page, "u")
+    assert shown(page) == first
+    expect(page.locator(".was")).to_contain_text("orders")
+    page.keyboard.press("s")
+    expect(page.locator("#skip-0")).to_be_focused()
+    press(page, "Enter")
+    assert shown(page) != first
+    page.keyboard.press("f")
+    expect(page.locator("#flag-0")).to_be_focused()
+    press(page, "Enter")
+    expect(page.locator("[role=status]")).to_have_text("Reported")
+    for _ in range(2):
+        press(page, "u")
+    assert shown(page) == first
+
+
+def test_two_people_at_once_never_have_the_same_text_where_one_is_enough(new, served, lead):
+    found = collecting.project(lead)
+    path = invitation(lead, found, uses=2)
+    ann, bob = (come(new(), served, path, name) for name in ("Ann", "Bob"))
+    seen = []
+    for _ in range(8):
+        assert shown(ann) != shown(bob)
+        seen += [shown(ann), shown(bob)]
+        press(ann, "1")
+        press(bob, "2")
+    assert len(set(seen)) == len(seen)
+
+
+def test_it_works_with_scripts_off(new, served, lead):
+    found = collecting.project(lead, consent=collecting.TERMS)
+    page = come(new(java_script_enabled=False), served, invitation(lead, found))
+    first = shown(page)
+    page.get_by_role("button", name="orders").click()
+    page.get_by_role("button", name="Undo").click()
+    assert shown(page) == first
+    page.get_by_text("Something is wrong with it").click()
+    page.get_by_role("button", name="it names a person").click()
+    assert shown(page) != first
+    page.get_by_role("link", name="My labels").click()
+    page.get_by_text("Leave, and take back").click()
+    page.get_by_label("Yes, remove").check()
+    page.get_by_role("button", name="Leave Shop").click()
+    expect(page.locator("h1")).to_have_text("You have left Shop <b>.")
+
+
+def test_a_line_that_is_cut_loses_no_label(new, served, lead):
+    found = collecting.project(lead)
+    page = come(new(), served, invitation(lead, found))
+    first = shown(page)
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.locator(".offline")).to_contain_text("Nothing is lost")
+    assert shown(page) == first
+    page.context.set_offline(False)
+    press(page, "1")
+    assert shown(page) != first
+    page.goto(f"{served.url}/p/{found}/me")
+    expect(page.locator("h1")).to_have_text("You have given 1 label.")
+
+
+def test_what_is_being_written_is_kept_and_is_there_when_the_page_is_opened_again(new, served, lead):
+    found = collecting.project(lead, labels="")
+    page = new()
+    page.clock.install()
+    come(page, served, invitation(lead, found))
+    text = shown(page)
+    page.locator("textarea").fill("half of an ans")
+    with page.expect_response("**/draft") as kept:
+        page.clock.fast_forward(21_000)
+    assert kept.value.status == 200
+    page.goto(f"{served.url}/p/{found}/work")
+    assert (shown(page), page.locator("textarea").input_value()) == (text, "half of an ans")
+    page.locator("textarea").fill("a whole answer")
+    press(page, "Control+Enter")
+    assert shown(page) != text
+
+
+def test_who_writes_sees_what_is_nearly_the_same_while_they_write(new, served, lead):
+    found = collecting.to_write(lead)
+    page = come(new(), served, invitation(lead, found, role="writer"))
+    asked = page.locator(".card").inner_text()
+    page.keyboard.press("Tab")
+    page.locator("textarea").fill("where is the parcel that I was promised?")
+    press(page, "Control+Enter")
+    expect(page.get_by_role("status")).to_have_text("Kept. Thank you.")
+    assert page.locator(".card").inner_text() != asked
+    page.locator("textarea").press_sequentially("Where is the parcel that I was promised")
+    expect(page.locator("#near .text")).to_have_text("where is the parcel that I was promised?")
+    page.locator("textarea").fill("something else altogether, on another matter")
+    expect(page.locator("#near .text")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_page_fits_and_can_be_read(new, served, lead, scheme, width):
+    found = collecting.project(lead, overlap=2)
+    path = invitation(lead, found, uses=2)
+    look = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+    page = new(**look)
+    page.goto(served.url + path)
+    looked(page, width)
+    come(page, served, path)
+    for each in ("work", "guide", "me"):
+        page.goto(f"{served.url}/p/{found}/{each}")
+        looked(page, width)
+    boss = new(**look)
+    boss.goto(served.link)
+    for each in ("", "/people", "/disputes", "/quality", "/data", "/settings"):
+        boss.goto(f"{served.url}/p/{found}{each}")
+        looked(boss, width)
+
+
+def looked(page, width):
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+    assert page.evaluate(CONTRAST) == [], page.url
+    assert re.search(r"\S", page.locator("h1").first.text_content()), page.url

@@ -1,0 +1,52 @@
+"""`tuneset collect`: people write and label in a browser, and what they gave is a source."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tuneset.errors import RecipeError, need
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def collect(
+    database: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    public: str | None = None,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Let people label in a browser, until Ctrl-C.
+
+    `database`: a file (SQLite, made where there is none) or postgresql://USER@HOST/NAME. `public`: the address (https://…)
+    under which others reach this server, through a proxy of yours that does TLS; without it only this machine is
+    answered. `ready` is called with the owner's link. Needs the extra `people`.
+
+    Errors: RecipeError for a `host` that others reach while there is no `public` address; RunError for a database that
+    cannot be opened and an address that is taken.
+    """
+    need("starlette", "people")
+    from tuneset.people.database import open_database  # noqa: PLC0415  the extra's packages
+    from tuneset.web import collect as pages  # noqa: PLC0415
+    from tuneset.web import door, serve  # noqa: PLC0415
+
+    outside = urlsplit(public or "")
+    if public and (outside.scheme != "https" or not outside.netloc or outside.path not in ("", "/")):
+        raise RecipeError("this is no address of a site", public, "--public https://label.example.org")
+    if host not in serve.LOOPBACK and not public:
+        hint = "give the https address of your proxy: --public https://label.example.org"
+        raise RecipeError("others would reach this without TLS", f"--host {host}", hint)
+    db, taken = open_database(database), serve.listen(host, port)
+    hosts = serve.names(serve.LOOPBACK[0] if host in serve.LOOPBACK else host, taken.getsockname()[1])
+    hosts = frozenset({outside.netloc}) if public else hosts
+    house = door.House(db, secrets.token_urlsafe(24), hosts, "https" if public else "http")
+    address = f"https://{outside.netloc}" if public else f"http://{serve.LOOPBACK[0]}:{taken.getsockname()[1]}"
+    try:
+        serve.serve(pages.app(house), taken, lambda: ready(f"{address}/owner/{house.key}"))
+    finally:
+        db.close()

@@ -1,0 +1,90 @@
+"""What came of asking a model and what it cost, in the words and numbers that terminal, report and JSON all have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tuneset.ask.budget import figure
+from tuneset.generate.asking import JUDGE, WRITER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tuneset.generate.wanted import Wanted
+
+
+class Told(NamedTuple):
+    """What one call came to."""
+
+    asked: int  # rows or conversations that were missing
+    came: int  # of them
+    unread: int  # rows that wait for the judge
+    stopped: str  # which limit had no room, and for what; "" where none did
+
+
+def paid(place: Path, wanted: Wanted) -> dict[str, Any]:
+    """Sum up what a source has cost over all calls, in the currency of the prices.
+
+    `writer`, `judge`, `total`, `unsure` (of the total: for requests whose answers did not come, which may not have been
+    charged), `cap` (`most_cost`), `priced` (whether the prices are known), `tokens`, `requests`, and `words`.
+    """
+    from tuneset.ask.cache import known, money  # noqa: PLC0415  with the client, which few commands need
+
+    ledger = known(place)
+    asked = [wanted.writer, *([wanted.judge] if wanted.judge else [])]
+    judge = money(ledger.shares[JUDGE]) if JUDGE in ledger.shares else 0.0
+    total = money(ledger.spent)
+    told = {
+        WRITER: round(total - judge, 9),
+        JUDGE: judge,
+        "total": total,
+        "unsure": money(ledger.unsure),
+        "cap": wanted.most_cost,
+        "priced": all(each.price_in is not None and each.price_out is not None for each in asked),
+        "tokens": ledger.spent.tokens,
+        "requests": ledger.spent.requests,
+    }
+    return told | {"words": words(told)}
+
+
+def words(told: Mapping[str, Any]) -> str:
+    """Say what was spent, by whom, and of which limit.
+
+    >>> spent = {"writer": 0.0043, "judge": 0.002, "total": 0.0063, "unsure": 0.0, "cap": 0.008, "priced": True}
+    >>> words(spent | {"tokens": 9_000, "requests": 12})
+    '0.0063 of at most 0.008 spent in all (0.0043 to write, 0.002 to judge)'
+    """
+    if not told["priced"] and not told["total"]:
+        return f"{told['tokens']:,} tokens in {told['requests']:,} requests in all; prices are not known"
+    cap = f" of at most {figure(told['cap'])}" if told["cap"] is not None else ""
+    parts = [f"{figure(told[WRITER])} to write", f"{figure(told[JUDGE])} to judge"] if told[JUDGE] else []
+    unsure = [f"{figure(told['unsure'])} for answers that did not come, perhaps not charged"] if told["unsure"] else []
+    of = f" ({', '.join(parts + unsure)})" if parts or unsure else ""
+    return f"{figure(told['total'])}{cap} spent in all{of}"
+
+
+def says(name: str, wanted: Wanted, noted: Mapping[str, Any]) -> str:
+    """Say in one line what one call came to, what stopped it, and how it goes on."""
+    asked, came, what = noted["asked"], noted["came"], "conversations" if wanted.rewrite else "rows"
+    if asked:
+        lost = f", {asked - came:,} did not come" if came < asked else ""
+        done = f"{came:,} of {asked:,} {what} written{lost}"
+    elif wanted.rows:
+        done = f"{noted['there']:,} rows are there; ask for more with --rows {noted['there'] + wanted.rows}"
+    else:
+        done = "nothing is missing"
+    unread = f"{noted['unread']:,} are held back until they are judged" if noted["unread"] else ""
+    return "; ".join(filter(None, (f"{name}: {done}", noted["paid"]["words"], unread, stopped(noted))))
+
+
+def stopped(noted: Mapping[str, Any]) -> str:
+    """Say which limit stopped the work and how to go on; "" where none did.
+
+    >>> stopped({"stopped": "most_cost = 0.008: one more request may take up to 0.0043, and 0.002 are left"})
+    'stopped by most_cost = 0.008 (one more request may take up to 0.0043, and 0.002 are left): raise it and run the same command again'
+    """
+    if not noted["stopped"]:
+        return ""
+    limit, _, needs = noted["stopped"].partition(": ")
+    return f"stopped by {limit} ({needs}): raise it and run the same command again"

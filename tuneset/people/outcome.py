@@ -1,0 +1,85 @@
+"""What a project comes to: one label for each item by the answers of all, and the rows that go out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+import sqlalchemy as sa
+
+from tuneset.people import consensus, items, overview, tables
+from tuneset.people.projects import get, published
+
+if TYPE_CHECKING:
+    from tuneset.people.consensus import Method
+    from tuneset.people.database import Database
+
+
+def settle(db: Database, project: str, method: Method = "dawid-skene") -> pl.DataFrame:
+    """Write down what the answers come to by now, and return it, see `consensus`; what a lead has decided stays."""
+    said = overview.answers(db, project)
+    with db.read() as tx:
+        schema = published(tx, project, "label_schema") or {}
+    found = consensus.consensus(said.filter(pl.col("value").is_not_null()), method)
+    told = found.filter(pl.col("value").is_not_null())
+    field, many = schema.get("field", "label"), bool(schema.get("many"))
+    labels = {
+        item: {field: orjson.loads(value) if many else value} for item, value in told.select("item", "value").rows()
+    }
+    items.decide(db, project, labels, {item: {"sure": sure} for item, sure in told.select("item", "sure").rows()})
+    return found
+
+
+def rows(db: Database, project: str) -> pl.DataFrame:
+    """Return a row for each item that has a label: id, text or messages, labels (JSON), source, contributor, sure, answers.
+
+    `contributor` wrote the text, where somebody did; `sure` is 1 for what a lead decided.
+    """
+    settle(db, project)
+    state, item, answer = tables.item_state, tables.item, tables.annotation
+    count = (
+        sa.select(sa.func.count()).where(answer.c.item_id == item.c.id, answer.c.state == "active").scalar_subquery()
+    )
+    asked = (
+        sa.select(item.c.example_id, item.c.author_id, state.c.posterior, state.c.decided_by, count.label("n"))
+        .join(state, state.c.item_id == sa.func.coalesce(item.c.parent_id, item.c.id))
+        .where(item.c.project_id == project)
+    )
+    with db.read() as tx:
+        get(tx, project)
+        told = [(row.example_id, row.author_id, _sure(row.posterior, row.decided_by), row.n) for row in tx.all(asked)]
+    kinds = {"id": pl.String, "contributor": pl.String, "sure": pl.Float64, "answers": pl.Int64}
+    about = pl.DataFrame(told, schema=kinds, orient="row")
+    found = items.examples(db, project).filter(pl.col("labels").is_not_null())
+    return found.select("id", "text", "messages", "labels", "source").join(
+        about, on="id", how="left", maintain_order="left"
+    )
+
+
+def _sure(posterior: str | None, decided_by: str | None) -> float | None:
+    if decided_by == "adjudicator":
+        return 1.0
+    sure = orjson.loads(posterior or "{}").get("sure")
+    return None if sure is None else float(sure)
+
+
+def lines(db: Database, project: str) -> bytes:
+    """Write the rows as lines of JSON that `tuneset prepare` reads: the text, its labels, who wrote it, how sure that is."""
+    made = [
+        {"id": row["id"]}
+        | ({"messages": orjson.loads(row["messages"])} if row["messages"] else {"text": row["text"]})
+        | orjson.loads(row["labels"])
+        | {name: row[name] for name in ("contributor", "sure", "answers") if row[name] is not None}
+        for row in rows(db, project).iter_rows(named=True)
+    ]
+    return b"".join(orjson.dumps(each) + b"\n" for each in made)
+
+
+def find(db: Database, name: str = "") -> Any:
+    """Return the project with a name or an id; without one, the only project that there is."""
+    table = tables.project
+    with db.read() as tx:
+        found = tx.all(sa.select(table).order_by(table.c.created_at, table.c.id))
+    fitting = [row for row in found if not name or name in (row.name, row.id)]
+    return fitting[0] if len(fitting) == 1 else [row.name for row in found]

@@ -1,0 +1,208 @@
+"""The pages of those who lead a project: who is in, how far people agree, what they do not, and what comes of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from starlette.responses import Response
+
+from tuneset import model
+from tuneset.errors import RecipeError
+from tuneset.people import access, agreement, contributors, items, outcome, overview, projects
+from tuneset.people.access import Invite
+from tuneset.people.projects import Person
+from tuneset.web.safety import word
+from tuneset.web.work import labels_of
+
+if TYPE_CHECKING:
+    from tuneset.web.door import Visit
+
+LISTED = 50
+PUBLISHED: tuple[projects.Published, ...] = ("label_schema", "guideline", "consent_text")
+INVITED = ("annotator", "writer", "lead", "viewer")
+
+
+def todo(visit: Visit) -> list[tuple[str, str]]:
+    """Return what a lead might do next: words, and the page for it."""
+    progress = projects.progress(visit.db, visit.id)
+    team = overview.members(visit.db, visit.id).filter(state="active")
+    waiting = len(overview.disputes(visit.db, visit.id))
+    found = [
+        ("Give it something to label", "data") if not progress.items else None,
+        ("Invite people", "people") if team.height < 2 else None,
+        (f"Settle {'at least ' if waiting >= 50 else ''}{waiting} that people disagree on or flagged", "disputes")
+        if waiting
+        else None,
+        ("Label a few yourself", "work") if progress.items > progress.done else None,
+        ("Take the labels away", "data") if progress.annotations else None,
+    ]
+    return [each for each in found if each is not None][:3]
+
+
+# --- people
+
+
+def people(visit: Visit, link: str = "") -> Response:
+    """Show who is in, and the invitations that are out."""
+    names = overview.members(visit.db, visit.id)
+    out = overview.invitations(visit.db, visit.id)
+    now = visit.db.now()
+    rows = [row | {"days": max(1, round((row["expires_at"] - now) / access.DAY))} for row in out.to_dicts()]
+    return visit.show("people", people=names.to_dicts(), invitations=rows, link=link, roles=INVITED)
+
+
+def invite(visit: Visit) -> Response:
+    """Make an invitation and show its link, this once; or end one, or change what a member may do."""
+    form = visit.form
+    if ended := word(form, "revoke"):
+        access.revoke_invite(visit.db, visit.id, ended, by=visit.contributor)
+        return visit.go(f"/p/{visit.id}/people", said="That invitation is no good any more.")
+    if member := word(form, "remove"):
+        if member == visit.contributor:
+            return visit.go(f"/p/{visit.id}/people", said="You cannot remove yourself.")
+        access.set_member(visit.db, Person(visit.id, member), None, "removed", by=visit.contributor)
+        return visit.go(f"/p/{visit.id}/people", said="Removed. What they gave stays.")
+    uses, days = (int(told) if (told := word(form, name, 4)).isdigit() else 0 for name in ("uses", "days"))
+    token = access.invite(visit.db, visit.id, Invite(word(form, "role"), uses, days), by=visit.contributor)
+    return people(visit, f"{visit.request.url.scheme}://{visit.request.url.netloc}/join/{token}")
+
+
+# --- how well it goes
+
+
+def quality(visit: Visit) -> Response:
+    """Show how far people agree, on which labels they do not, and with whom somebody should talk."""
+    said = overview.answers(visit.db, visit.id)
+    names = dict(overview.members(visit.db, visit.id).select("contributor", "name").iter_rows())
+    shared = said.filter(pl.len().over("item") > 1)
+    given: dict[str, Any] = {"answers": said.height, "shared": shared["item"].n_unique() if shared.height else 0}
+    if said.height:
+        found = agreement.alpha(said)
+        given |= {
+            "alpha": found,
+            "labels": agreement.per_label(said).head(LISTED).to_dicts(),
+            "kappas": agreement.kappas(said).head(LISTED).to_dicts(),
+            "people": contributors.contributors(said).to_dicts(),
+        }
+    return visit.show("quality", names=names, **given)
+
+
+def disputes(visit: Visit) -> Response:
+    """Show the first item that people flagged or disagree on; names are not told."""
+    waiting = overview.disputes(visit.db, visit.id)
+    with visit.db.read() as tx:
+        schema = projects.published(tx, visit.id, "label_schema") or {}
+    return visit.show(
+        "disputes",
+        waiting=len(waiting),
+        it=waiting[0] if waiting else None,
+        labels=schema.get("labels", []),
+        field=schema.get("field", "label"),
+    )
+
+
+def settle(visit: Visit) -> Response:
+    """Take a lead's word on an item: its label, back to the queue, or out."""
+    form, path = visit.form, f"/p/{visit.id}/disputes"
+    item, does = word(form, "item"), word(form, "do")
+    if does in ("keep", "drop"):
+        items.resolve(visit.db, visit.person, item, keep=does == "keep")
+        return visit.go(path, said={"keep": "Back to the queue.", "drop": "Out."}[does])
+    chosen = word(form, "label", 20_000)
+    if not chosen:
+        return visit.go(path, said="Choose a label first.")
+    value = {word(form, "field") or "label": chosen}
+    items.adjudicate(visit.db, visit.person, item, value, word(form, "rationale", 2000))
+    return visit.go(path, said=f"Decided: {chosen[:80]}.")
+
+
+# --- what goes in and out
+
+
+def data(visit: Visit) -> Response:
+    """Show what is in, and take more."""
+    return visit.show("data", progress=projects.progress(visit.db, visit.id))
+
+
+def add(visit: Visit) -> Response:
+    """Take texts: one a line, or a table with a header whose column is named."""
+    typed, column = word(visit.form, "rows", 4 << 20), word(visit.form, "column").strip()
+    texts = _texts(typed, column)
+    examples = _examples(texts, visit.id)
+    done = items.add(visit.db, visit.id, examples, by=visit.contributor)
+    told = [f"{done.added:,} added"]
+    told += [f"{done.duplicates:,} that are there in the same words"] if done.duplicates else []
+    told += [f"{done.known:,} known"] if done.known else []
+    told += [f"{done.empty:,} empty"] if done.empty else []
+    return visit.go(f"/p/{visit.id}/data", said=f"{', '.join(told)}.")
+
+
+def _texts(typed: str, column: str) -> list[str | None]:
+    if not column:
+        return [line.strip() or None for line in typed.splitlines() if line.strip()]
+    rows = list(csv.DictReader(io.StringIO(typed)))
+    if not rows or column not in rows[0]:
+        there = ", ".join(rows[0]) if rows else "nothing"
+        raise RecipeError(f"there is no column {column!r}", "the table", f"its first line has {there}")
+    return [row[column] or None for row in rows]
+
+
+def _examples(texts: list[str | None], project: str) -> pl.DataFrame:
+    """Make Examples of texts; the same text gets the same id, so that what is pasted twice is known."""
+    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    source = f"people:{project}"
+    return frame.with_columns(
+        model.example_ids(source, frame["text"].fill_null("")),
+        *(pl.lit(None, dtype=model.EXAMPLES[name]).alias(name) for name in ("label", "labels", "messages", "extra")),
+        source=pl.lit(source),
+        groups=pl.lit([], dtype=pl.List(pl.String)),
+        origin=pl.lit("{}"),
+    ).select(model.EXAMPLES.names())
+
+
+def examples(visit: Visit) -> Response:
+    """Give what people agree on by now, see outcome.lines."""
+    named = {"content-disposition": 'attachment; filename="examples.jsonl"'}
+    return Response(outcome.lines(visit.db, visit.id), media_type="application/jsonl", headers=named)
+
+
+# --- settings
+
+
+def settings(visit: Visit) -> Response:
+    """Show the words and the rules of a project."""
+    with visit.db.read() as tx:
+        words: dict[str, Any] = {what: projects.published(tx, visit.id, what) for what in PUBLISHED}
+    return visit.show(
+        "settings", now=projects.settings_of(visit.db, visit.id), asks=access.questions(visit.db, visit.id), **words
+    )
+
+
+def change(visit: Visit) -> Response:
+    """Publish new words, or set other rules."""
+    form, path, by = visit.form, f"/p/{visit.id}/settings", visit.contributor
+    what = word(form, "what")
+    if what == "label_schema":
+        with visit.db.read() as tx:
+            before = projects.published(tx, visit.id, "label_schema") or {}
+        lines = [line.strip() for line in word(form, "labels", 50_000).splitlines() if line.strip()]
+        kept = {name: before[name] for name in ("field", "many", "axes", "wanted") if name in before}
+        schema = {"field": "label"} | kept | {"labels": labels_of(lines)}
+        projects.publish(visit.db, visit.id, "label_schema", schema, by)
+    elif what in ("guideline", "consent_text"):
+        more = {} if what == "guideline" else {"licence": word(form, "licence"), "retention": word(form, "retention")}
+        projects.publish(visit.db, visit.id, what, {"markdown": word(form, "markdown", 200_000)} | more, by)  # type: ignore[arg-type]
+    elif what == "ask":
+        options = [each.strip() for each in word(form, "options", 2000).split(",") if each.strip()]
+        access.ask_attribute(visit.db, visit.id, word(form, "key", 100).strip(), options)
+    else:
+        now = projects.settings_of(visit.db, visit.id)
+        overlap = word(form, "overlap", 3)
+        state = word(form, "state") or now.state
+        projects.change(
+            visit.db, visit.id, now._replace(overlap=int(overlap) if overlap.isdigit() else 0, state=state), by
+        )
+    return visit.go(path, said="Done. What was said before keeps the words that it was said under.")
