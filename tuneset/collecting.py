@@ -34,6 +34,7 @@ def collect(
     from tuneset.people.database import open_database  # noqa: PLC0415  the extra's packages
     from tuneset.web import collect as pages  # noqa: PLC0415
     from tuneset.web import door, serve  # noqa: PLC0415
+    from tuneset.web.behind import Behind, Job  # noqa: PLC0415
 
     outside = urlsplit(public or "")
     if public and (outside.scheme != "https" or not outside.netloc or outside.path not in ("", "/")):
@@ -46,7 +47,9 @@ def collect(
     hosts = frozenset({outside.netloc}) if public else hosts
     house = door.House(db, secrets.token_urlsafe(24), hosts, "https" if public else "http")
     address = f"https://{outside.netloc}" if public else f"http://{serve.LOOPBACK[0]}:{taken.getsockname()[1]}"
+    jobs: list[Job] = []
     try:
-        serve.serve(pages.app(house), taken, lambda: ready(f"{address}/owner/{house.key}"))
+        with Behind(jobs):
+            serve.serve(pages.app(house), taken, lambda: ready(f"{address}/owner/{house.key}"))
     finally:
         db.close()

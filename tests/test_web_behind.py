@@ -1,0 +1,33 @@
+"""The thread behind the pages: jobs are done again and again, one that fails does not stop the others, and it ends."""
+
+import threading
+import time
+
+from tuneset.web.behind import Behind, Job
+
+
+def test_jobs_are_done_in_turn_and_end(caplog):
+    done, enough = [], threading.Event()
+
+    def good():
+        done.append("good")
+        if done.count("good") == 5:
+            enough.set()
+
+    def bad():
+        done.append("bad")
+        raise ValueError("no such thing")
+
+    with Behind([Job("good", good, 0.01), Job("bad", bad, 0.01)]):
+        assert enough.wait(10)
+    assert "bad" in done
+    assert "bad failed and is tried again" in caplog.text
+    count = len(done)
+    time.sleep(0.05)
+    assert len(done) == count
+
+
+def test_no_job_no_thread():
+    before = threading.active_count()
+    with Behind([]):
+        assert threading.active_count() == before
