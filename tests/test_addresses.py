@@ -217,3 +217,43 @@ def test_an_address_that_may_be_written_down_stays_the_same_address(rest, scheme
     once = written(scheme + rest)
     assert written(once) == once
     assert shown(once) == shown(scheme + rest)
+
+
+def shop_recipe(folder):
+    (folder / "recipe.toml").write_text(
+        f"""
+[[sources]]
+name = "shop"
+paths = ["sql:sqlite:///{database(folder)}"]
+query = "select body, topic from tickets"
+text = "body"
+labels = ["topic"]
+"""
+    )
+    return folder / "recipe.toml"
+
+
+def test_what_is_new_at_an_address_comes_when_it_is_asked_for_and_no_row_changes_sides(tmp_path):
+    first = tuneset.prepare(shop_recipe(tmp_path), out=tmp_path / "run")
+    before = dict(first.examples().select("id", "side").rows())
+    with sqlite3.connect(tmp_path / "shop.db") as shop:
+        shop.executemany("insert into tickets values (:inquiry, :category, 1)", rows(20, ["refund"], 900))
+        shop.execute("delete from tickets where rowid = 1")
+    shop.close()
+    assert tuneset.prepare(first.path).examples().height == 40
+    got = CliRunner().invoke(main, ["prepare", str(first.path), "--refetch"], catch_exceptions=False)
+    assert got.exit_code == 0, got.output
+    after = dict(first.examples().select("id", "side").rows())
+    assert len(after) == 59
+    stayed = before.keys() & after.keys()
+    assert len(stayed) == 39
+    assert {each: after[each] for each in stayed} == {each: before[each] for each in stayed}
+    assert len(list((first.folder.inside / "fetched").iterdir())) == 1
+
+
+def test_what_was_fetched_stays_where_the_address_is_gone(tmp_path):
+    first = tuneset.prepare(shop_recipe(tmp_path), out=tmp_path / "run")
+    (tmp_path / "shop.db").unlink()
+    with pytest.raises(RunError):
+        tuneset.prepare(first.path, refetch=True)
+    assert tuneset.prepare(first.path).examples().height == 40

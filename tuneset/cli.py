@@ -62,6 +62,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @click.option("--target", multiple=True, metavar="FILE", help="Live inquiries that the set should look like.")
 @click.option("--embedder", metavar="MODEL", help="A model that knows what texts mean: folder, Hub name or URL.")
 @click.option("--resplit", is_flag=True, help="Draw the split anew instead of keeping it.")
+@click.option("--refetch", is_flag=True, help="Fetch addresses again, for what is new there; the sides stay.")
 @click.option(
     "--until", metavar="STAGE", help="Stop after this stage, such as get; the same command goes on from there."
 )

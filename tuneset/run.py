@@ -72,6 +72,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     embedder: str | Path | None = None,
     threshold: float | None = None,
     resplit: bool = False,
+    refetch: bool = False,
     until: str | None = None,
     watch: Callable[[Event], None] = lambda _: None,
 ) -> Dataset:
@@ -80,8 +81,9 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     `source`: paths, a glob, a folder, "-" for standard input, a table (Polars, pandas, Arrow, a Hugging Face dataset, a
     list of dicts), a recipe (`*.toml`), or a run folder, which is resumed or brought up to date.
     `out`: the run folder, `SOURCE-tuneset` beside the source where not given. What is left out is guessed, and said.
-    Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew. `against`: files that no
-    example may stand in, such as a benchmark. `target`: files of live inquiries that the set should look like.
+    Later runs keep what an earlier run decided about the sides; `resplit=True` draws anew. They keep what they fetched,
+    too; `refetch=True` looks for what is new at the addresses. `against`: files that no example may stand in, such as a
+    benchmark. `target`: files of live inquiries that the set should look like.
     `embedder`: a model (folder, Hub name or URL) that judges what texts mean and finds duplicates in other words.
     `threshold`: how alike near-duplicates are (0.7). `until`: the stage to stop after, such as get; the same call without
     it goes on from there.
@@ -122,6 +124,9 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         with only_one(job.folder):
             job.folder.manifest.unlink(missing_ok=True)
             clear_unfinished(job.folder)
+            if refetch:
+                say = lambda says: watch(Event("get", "part", says=says))  # noqa: E731
+                bring.bring_again(job.recipe.sources, job.folder.inside / bring.STORE, say)
             _whole(job, resplit=resplit, until=until, watch=watch)
     except TunesetError:
         if fresh and job.folder.facts("get") is None:  # nothing could be read: no half-made folder stays behind

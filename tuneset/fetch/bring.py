@@ -44,6 +44,25 @@ def bring(sources: Sequence[Source], store: Path, say: Callable[[str], None]) ->
     ]
 
 
+def bring_again(sources: Sequence[Source], store: Path, say: Callable[[str], None]) -> None:
+    """Fetch what addresses name anew, beside what is there, and take its place only when it is whole.
+
+    Crawled pages stay: a site is asked once.
+    """
+    for source in sources:
+        for path in source.paths if source.kind == "files" else ():
+            old = store / folder_name(path, source.query)
+            if not is_address(path) or not old.exists():
+                continue
+            new, gone = (old.with_name(f"{old.name}-{word}") for word in ("new", "old"))
+            for each in (new, gone):
+                shutil.rmtree(each, ignore_errors=True)
+            fetch(path, new, _told(say), query=_query(path, source))
+            old.rename(gone)
+            new.rename(old)
+            shutil.rmtree(gone)
+
+
 def ahead(sources: Sequence[Source]) -> list[tuple[str, Ahead]]:
     """Say, source by source, what `bring` would fetch; files of this machine are not among it."""
     return [

@@ -40,7 +40,7 @@ def fetch(asked: Asked, folder: Path, watch: Watch, _limit: int) -> Fetched:
     """Write what the people of a project agree on by now as lines of JSON.
 
     Columns: id, text or messages, the label column of the project, contributor (who wrote the text, where somebody did),
-    sure (how sure the label is, by Dawid and Skene; 1 for what a lead decided), answers. A run keeps what it has read.
+    sure (how sure the label is, by Dawid and Skene; 1 for what a lead decided), answers. A run keeps what it has read until it is told to fetch again.
     """
     db, project = _open(asked)
     from tuneset.people import outcome  # noqa: PLC0415  the extra's packages

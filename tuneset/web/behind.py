@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -22,7 +21,7 @@ class Job(NamedTuple):
 
 
 class Behind:
-    """Do jobs in turn, in a thread, from `with` to its end. A job that fails is said, and tried again less and less often."""
+    """Do jobs in turn, in a thread, from `with` to its end. One that fails is tried again less and less often."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
@@ -44,10 +43,14 @@ class Behind:
         failed = dict.fromkeys(due, 0)
         while not self._ended.wait(max(0.0, min(due.values()) - time.monotonic())):
             job = min(self._jobs, key=lambda each: due[each.name])
-            try:
-                job.do()
-                failed[job.name] = 0
-            except Exception:  # the pages must go on; what went wrong is said
-                logging.getLogger("tuneset").exception("%s failed and is tried again", job.name)
-                failed[job.name] += 1
+            failed[job.name] = 0 if _done(job) else failed[job.name] + 1
             due[job.name] = time.monotonic() + min(job.every * 2 ** failed[job.name], max(LONGEST, job.every))
+
+
+def _done(job: Job) -> bool:
+    """Do a job to its end, in a thread of its own: what it raises is a traceback on stderr, and the others go on."""
+    ended = []
+    once = threading.Thread(target=lambda: ended.append(job.do()), name=f"tuneset-{job.name}", daemon=True)
+    once.start()
+    once.join()
+    return bool(ended)
