@@ -59,9 +59,13 @@ def test_a_broken_input_gives_findings_or_three_lines_and_loses_no_row(case, tmp
 
 
 RENAMED = {"labels": "label", "groups": "group"}
+WAITS = "an address"  # half a minute, until nobody has answered
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(each, marks=[pytest.mark.slow] if each.name == WAITS else [], id=each.name) for each in CASES],
+)
 def test_the_whole_command_ends_in_three_lines_or_loses_no_row(case, tmp_path):
     inputs, options = case.build(tmp_path)
     if case.name == "a file without permission" and os.geteuid() == 0:

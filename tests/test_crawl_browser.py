@@ -328,6 +328,7 @@ def browsers(word):
     return sum(word.encode() in line and b"chrom" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_crawl_with_a_browser_that_is_killed_goes_on_and_leaves_no_browser_behind(chromium, tmp_path):
     with shop(3) as site:
         word = f"killed-{os.getpid()}@example.org"

@@ -151,6 +151,7 @@ def test_a_place_that_does_not_answer_is_said_and_the_others_are_shown(server):
     assert [sentence.partition(" did not answer")[0] for sentence in found.says] == ["the Hub", f"{server.url}/none"]
 
 
+@pytest.mark.slow
 def test_without_a_network_each_place_is_said_in_plain_words(server, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

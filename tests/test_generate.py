@@ -136,6 +136,7 @@ def test_a_run_that_is_complete_prepares_again_without_the_server(run, server):
     assert len(server.requests) == asked_for
 
 
+@pytest.mark.slow
 def test_a_killed_call_goes_on_and_ends_as_one_that_was_not_killed(tmp_path, server):
     table().write_csv(tmp_path / "rows.csv")
     left = []
@@ -184,6 +185,7 @@ def test_a_budget_that_ends_leaves_counted_findings_and_a_complete_run(run, serv
     assert balance["in"] == balance["kept"] + balance["dropped"] + balance["merged"]
 
 
+@pytest.mark.slow
 def test_broken_answers_are_findings_and_are_asked_for_again(run, server):
     server.faults = {"wrong": 0.2, "broken": 0.2, "500": 0.1}
     run.generate(per_label=12, **asked(server))

@@ -65,6 +65,7 @@ def test_killed_at_twenty_random_moments_and_run_again_gives_the_same_bytes(undi
     assert landed >= KILLS // 8
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_in_one_folder_still_ends_the_same(undisturbed, tmp_path):
     expected, seconds = undisturbed
     shutil.copy(EXAMPLES / "customer_intent_messy.csv", tmp_path / "in.csv")
