@@ -129,6 +129,12 @@ def test_two_sources_of_one_name_are_an_error_that_begins_with_its_words():
         recipe.parse({"sources": [{"paths": ["a.csv"]}, {"paths": ["b/a.csv"]}]}, "recipe.toml")
 
 
+def test_a_nameless_source_is_named_by_its_file_or_by_what_it_is():
+    written = {"kind": "synthetic", "generate": {"rows": 5, "writer": {"model": "m"}}}
+    read = recipe.parse({"sources": [{"paths": ["shop/inquiries.csv"]}, written]}, "recipe.toml")
+    assert [each.name for each in read.sources] == ["inquiries", "synthetic"]
+
+
 def test_an_error_names_the_file_that_was_given(tmp_path):
     path = tmp_path / "mine.toml"
     for text in ('[clean]\nsteps = ["emty-text"]', "[clean.steps]", "[dedupe.near-duplicate]\nseed = 0.5", "[splt]"):

@@ -210,10 +210,11 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _name_sources(self) -> Recipe:
         """Name sources by their files where there are several; two of one name would share their rows' ids."""
-        for each in self.sources if len(self.sources) > 1 else []:
-            if "name" not in each.model_fields_set and each.paths:
-                first = each.paths[0]  # what stands behind the question mark of an address may be a secret
-                each.name = Path(first.partition("?")[0] if "://" in first else first).stem
+        nameless = [each for each in self.sources if "name" not in each.model_fields_set]
+        for each in nameless if len(self.sources) > 1 else []:
+            first = each.paths[0] if each.paths else each.kind
+            # what stands behind the question mark of an address may be a secret
+            each.name = Path(first.partition("?")[0] if "://" in first else first).stem
         self.sources.sort(key=lambda each: each.kind == "synthetic")  # of twins the first is kept: a real one
         if self.sources and self.sources[0].kind == "synthetic":
             raise ValueError("synthetic rows are written from real ones: name a source of those, too")

@@ -179,7 +179,7 @@ def secret(place: Place) -> tuple[str, str]:
     name = next((each for each in place.secrets if os.environ.get(each, "").strip()), "")
     if not name:
         what = f"the environment has no {' or '.join(place.secrets)}"
-        raise RunError(what, "the secret of this place", f"export {place.secrets[0]}=…, and run the same command again")
+        raise RunError(what, place.secrets[0], f"export {place.secrets[0]}=…, and run the same command again")
     value = os.environ[name].strip()
     if not value.isascii() or not value.isprintable():
         raise RunError("the secret holds signs that no key is made of", name, "copy it anew, on one line")
