@@ -25,7 +25,7 @@ from tuneset.dedupe import SeedCopy
 from tuneset.features import cache_folder
 from tuneset.features.ngrams import BUCKETS, counts
 from tuneset.generate.audit import classified
-from tuneset.generate.copies import rouge_l
+from tuneset.generate.copies import rouge_l, without_a_word
 from tuneset.split import draw, place
 from tuneset.step import run
 
@@ -111,12 +111,13 @@ def one_word_other(words: list[str], kind: str, vocabulary: Sequence[str], rng: 
 
 
 KINDS = ("copied", "exchanged", "left out", "put in", "swapped")
+REAL = ("real", "twin")
 
 
 class Planted(NamedTuple):
     """One row planted in a set, or shown as if it were synthetic: what it is, and whether it was rejected."""
 
-    kind: str  # one of KINDS, or "real"
+    kind: str  # one of KINDS; "real", or "twin" of a real row that is one word apart from another one
     words: int  # of the real row
     lineage: bool
     ours: bool
@@ -159,6 +160,8 @@ def planted(rows: pl.DataFrame, size: int, rng: np.random.Generator, most: int =
         rouged(near.normal(pl.Series(edits)).to_list(), real["form"]),
         rouged(others["form"].to_list(), real["form"]),
     )
+    known = {rest for form in real["form"] for rest in without_a_word(tuple(form.split()))}
+    twins = [any(rest in known for rest in without_a_word(tuple(form.split()))) for form in others["form"]]
     for lineage, (theirs, none) in lineages.items():
         found = rejected(pool, edits, labels, theirs)
         sizes = [len(real["form"][at].split()) for at in of]
@@ -169,8 +172,8 @@ def planted(rows: pl.DataFrame, size: int, rng: np.random.Generator, most: int =
         found = rejected(pool, others["text"].to_list(), others["label"].to_list(), none)
         sizes = [len(form.split()) for form in others["form"]]
         out += [
-            Planted("real", words, lineage, ours, usual)
-            for words, ours, usual in zip(sizes, found, usual_real, strict=True)
+            Planted("twin" if twin else "real", words, lineage, ours, usual)
+            for twin, words, ours, usual in zip(twins, sizes, found, usual_real, strict=True)
         ]
     return out
 
@@ -224,16 +227,18 @@ def copies(data: Path, draws: int, sizes: Sequence[int] = SIZES) -> pl.DataFrame
 def copies_table(found: pl.DataFrame) -> None:
     print("share rejected by seed-copy, and by ROUGE-L >= .7 with any row (Self-Instruct)\n")
     print("lineage: each row names 4 real rows of its label as its seeds, an edit the row it was made of among them\n")
-    head = ["set", "rows", "lineage", "copies", "edits", *KINDS[1:], "real rows", "| copies", "edits", "real rows"]
+    print("twinless: of the real rows, those that are not themselves one word apart from another real row\n")
+    head = ["set", "rows", "lineage", "copies", "edits", *KINDS[1:], "real rows", "twinless"]
+    head += ["| copies", "edits", "real rows"]
     print("  ".join(f"{each:>10}" for each in head))
     for (name, size, lineage), part in found.group_by("set", "size", "lineage", maintain_order=True):
-        real, copied = part.filter(pl.col("kind") == "real"), part.filter(pl.col("kind") == "copied")
-        edits = part.filter(~pl.col("kind").is_in(["real", "copied"]))
+        alone, copied = part.filter(pl.col("kind") == "real"), part.filter(pl.col("kind") == "copied")
+        real, edits = part.filter(pl.col("kind").is_in(REAL)), part.filter(pl.col("kind").is_in(KINDS[1:]))
         cells = [copied["ours"], edits["ours"], *(edits.filter(pl.col("kind") == kind)["ours"] for kind in KINDS[1:])]
-        cells += [real["ours"], copied["usual"], edits["usual"], real["usual"]]
+        cells += [real["ours"], alone["ours"], copied["usual"], edits["usual"], real["usual"]]
         shares = [f"{float(np.mean(each.to_numpy())):10.4f}" for each in cells]
         print("  ".join([f"{name:>10}", f"{size or 'all':>10}", f"{'yes' if lineage else 'no':>10}", *shares]))
-    edits = found.filter(~pl.col("kind").is_in(["real", "copied"]) & pl.col("lineage"))
+    edits = found.filter(pl.col("kind").is_in(KINDS[1:]) & pl.col("lineage"))
     print("\nedits with lineage, by the words of the real row")
     for least, most in ((2, 2), (3, 3), (4, 4), (5, 6), (7, 9), (10, 99)):
         some = edits.filter(pl.col("words").is_between(least, most))

@@ -14,7 +14,7 @@ from tuneset.clean import ModelTalk, OffLabel
 from tuneset.dedupe import SeedCopy
 from tuneset.generate import origin, talk
 from tuneset.generate.audit import classified
-from tuneset.generate.copies import _rests, rouge_l
+from tuneset.generate.copies import rouge_l, without_a_word
 from tuneset.model import DECISIONS
 from tuneset.recipe import Recipe
 from tuneset.step import run
@@ -269,7 +269,7 @@ def test_two_texts_of_three_words_or_more_that_are_one_edit_apart_share_what_is_
     if min(len(one), len(other)) >= 3:
         exchanged = len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= 1
         near_by = exchanged or other in edits(one) or one in edits(other)
-        shared = not set(_rests(tuple(one))).isdisjoint(_rests(tuple(other)))
+        shared = not set(without_a_word(tuple(one))).isdisjoint(without_a_word(tuple(other)))
         assert shared or not near_by
 
 

@@ -42,8 +42,9 @@ class SeedCopy:
     Why two measures: who writes freely comes as near to some row of a large set as a copy with one word changed does (in
     BANKING77 16 % of the real rows have a row one word apart, in CLINC150 28 %), but hardly ever to the few rows just shown.
     Measured (bench/synthetic.py --copies; BANKING77 and CLINC150, 200 rows to all): of copies of a seed all go, of one-word
-    edits of rows of three words or more all; of real rows shown as synthetic 1 % or less, and up to 4 % of CLINC150 where
-    four real rows of their own label are named as their seeds (its rows often fill one frame: "spell ... for me").
+    edits of rows of three words or more all; of real rows shown as synthetic .6 % or less, and where four real rows of their
+    own label are named as their seeds up to 1.2 % (BANKING77) and 3.9 % (CLINC150, whose rows often fill one frame: "spell
+    ... for me"), nearly all of them one word apart from another real row; of those that are not, .8 % or less.
     Memory: that of near-duplicate. Without synthetic examples it returns at once.
     Limits: texts of one or two words are copies only where they are the same; one word changed in a row that is no seed is
     seen only where that leaves it nearer than real rows are; paraphrases are no copies.
@@ -164,11 +165,11 @@ def _copies(known: Known, limit: float) -> Iterator[Copy]:
     """Go through the synthetic rows and give each that is a copy of a real row or of one that was kept."""
     held: dict[tuple[int, tuple[str, ...]], list[int]] = {}  # by seed and by what is left of a text without one word
     for seed in set(chain.from_iterable(known.seeds.values())) - known.synthetic:
-        for rest in _rests(known.words[seed]):
+        for rest in without_a_word(known.words[seed]):
             held.setdefault((seed, rest), []).append(seed)
     kept: set[int] = set()
     for row in known.order:
-        seeds, rests = known.seeds.get(row, ()), _rests(known.words[row])
+        seeds, rests = known.seeds.get(row, ()), without_a_word(known.words[row])
         likely = dict(known.near.get(row, ()))
         near_by = [other for other in likely if other not in known.synthetic or other in kept]
         apart = list(dict.fromkeys(twin for seed in seeds for rest in rests for twin in held.get((seed, rest), ())))
@@ -213,12 +214,12 @@ def _named(known: Known, row: int, other: int) -> str:
     return f"{named}, which has another label (look at both)" if differs else named
 
 
-def _rests(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+def without_a_word(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """List what is left of a text when one of its words is taken out, and the text: two texts one word apart share one.
 
     That a word deleted from either side finds all texts one edit apart is SymSpell's way (Garbe 2012), here for words.
 
-    >>> _rests(("my", "new", "card"))
+    >>> without_a_word(("my", "new", "card"))
     [('my', 'new', 'card'), ('new', 'card'), ('my', 'card'), ('my', 'new')]
     """
     if len(words) < LEAST:
