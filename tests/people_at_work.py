@@ -105,7 +105,7 @@ class World:
         self.db = open_database(address, self.clock)
         self.overlap = overlap
         self.project, self.people = project_of(
-            self.db, ["one", "two", "three"], overlap=overlap, audit_share=0.3, lease_seconds=600
+            self.db, ["one", "two", "three"], overlap=overlap, audit_share=0.3, gold_share=0.2, lease_seconds=600
         )
         self.lead = someone(self.db, self.project, "lead", role="lead")
         self.texts = (f"text {n}" for n in itertools.count())
@@ -212,6 +212,10 @@ class World:
         names = sorted(replay.state_now(self.db, self.project).items)
         items.adjudicate(self.db, self.lead, names[nth % len(names)], {"category": "returns"}, "it says so")
 
+    def gold(self, nth, label):
+        names = sorted(replay.state_now(self.db, self.project).items)
+        items.set_gold(self.db, self.project, {names[nth % len(names)]: {"category": label}})
+
     def wait(self, minutes):
         self.clock.now += minutes * 60
 
@@ -230,7 +234,9 @@ class World:
         assert len(live) == len({row.contributor_id for row in live})
         held = [row.item_id for row in live if row.purpose != "late"]
         taken = [item for item, _ in active] + held
-        assert all(taken.count(item) <= self.overlap for item in set(taken))
+        with self.db.read() as tx:
+            known = {row.item_id for row in tx.all(sa.select(tables.gold.c.item_id))}
+        assert all(taken.count(item) <= self.overlap for item in set(taken) - known)
         for name, (person, value) in self.given.items():
             kept = now.annotations[name]
             assert kept.contributor == person.contributor

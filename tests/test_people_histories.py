@@ -78,6 +78,10 @@ class Histories(RuleBasedStateMachine):
     def adjudicate(self, nth):
         self.world.adjudicate(nth)
 
+    @rule(nth=NTH, label=st.sampled_from(["orders", "returns"]))
+    def gold(self, nth, label):
+        self.world.gold(nth, label)
+
     @rule(minutes=st.sampled_from([1, 5, 11]))
     def wait(self, minutes):
         self.world.wait(minutes)
@@ -115,6 +119,7 @@ def walk(world, seed, steps):
             *[("undo", who)] * 3,
             ("settle", nth > 1),
             ("adjudicate", nth),
+            ("gold", nth, label),
             *[("wait", 11 if nth > 3 else 5)] * 2,
             *([("withdraw", who)] if nth == 0 else []),
         ]

@@ -18,7 +18,7 @@ from tuneset.people.projects import checked_value, get, published
 from tuneset.people.queue import AUDIT, FRESH, OUT, draw, lock, settle, settle_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tuneset.people.database import Database, Transaction
     from tuneset.people.projects import Person
@@ -81,16 +81,47 @@ def add(db: Database, project: str, examples: pl.DataFrame, origin: str = "impor
     return total
 
 
-def _rows(examples: pl.DataFrame) -> list[dict[str, Any]]:
-    content = examples.select(
+def plain(texts: Sequence[str | None], project: str) -> pl.DataFrame:
+    """Make Examples of texts; the same text gets the same id, so that what is pasted twice is known."""
+    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    source = f"people:{project}"
+    return frame.with_columns(
+        model.example_ids(source, frame["text"].fill_null("")),
+        *(pl.lit(None, dtype=model.EXAMPLES[name]).alias(name) for name in ("label", "labels", "messages", "extra")),
+        source=pl.lit(source),
+        groups=pl.lit([], dtype=pl.List(pl.String)),
+        origin=pl.lit("{}"),
+    ).select(model.EXAMPLES.names())
+
+
+def with_text(db: Database, project: str, texts: Sequence[str]) -> list[str | None]:
+    """Return, for each text, the item that is served for it (folded: case, white space); None where there is none."""
+    hashes = _content(plain(texts, project)).to_list()
+    found: dict[str, str] = {}
+    with db.read() as tx:
+        for start in range(0, len(hashes), BATCH):
+            part = hashes[start : start + BATCH]
+            here = (_item.c.project_id == project, _item.c.content_hash.in_(part), _item.c.state == "open")
+            found |= {
+                row.content_hash: row.id for row in tx.all(sa.select(_item.c.content_hash, _item.c.id).where(*here))
+            }
+    return [found.get(each) for each in hashes]
+
+
+def _content(examples: pl.DataFrame) -> pl.Series:
+    said = examples.select(
         pl.concat_str(step.folded("text").fill_null("\x01"), pl.lit("\x00"), pl.col("messages").fill_null("\x01"))
-    ).to_series()
+    )
+    return model.digest(said.to_series())
+
+
+def _rows(examples: pl.DataFrame) -> list[dict[str, Any]]:
     return examples.select(
         "source",
         pl.col("text").str.replace_all("\x00", "\ufffd", literal=True),  # PostgreSQL keeps no NUL; the payload does
         example_id="id",
         payload=pl.struct(model.EXAMPLES.names()).struct.json_encode(),
-        content_hash=model.digest(content),
+        content_hash=_content(examples),
     ).to_dicts()
 
 
@@ -163,8 +194,17 @@ def write(
     return db.write(written)
 
 
-def set_gold(db: Database, project: str, answers: Mapping[str, Mapping[str, Any]], by: str | None = None) -> None:
-    """Give items (by id) the answer that is known to be right; they are served to everyone in gold turns only."""
+def set_gold(
+    db: Database,
+    project: str,
+    answers: Mapping[str, Mapping[str, Any]],
+    by: str | None = None,
+    why: Mapping[str, str] | None = None,
+) -> None:
+    """Give items (by id) the answer that is known to be right, and `why` it is: it is what goes out for them.
+
+    They are served in gold turns only, to everyone, and look like any other.
+    """
 
     def golden(tx: Transaction) -> None:
         own, schema = get(tx, project), published(tx, project, "label_schema")
@@ -172,16 +212,27 @@ def set_gold(db: Database, project: str, answers: Mapping[str, Mapping[str, Any]
             if lock(tx, project, item) is None:
                 raise missing("item", item)
         names = sorted(answers)
+        right = {item: checked_value(schema, answers[item]) for item in names}
         rows = [
-            {"project_id": project, "item_id": item, "value": checked_value(schema, answers[item]), "explanation": ""}
+            {
+                "project_id": project,
+                "item_id": item,
+                "value": right[item],
+                "explanation": words((why or {}).get(item, "")),
+            }
             for item in names
         ]
         tx.lock_log(project)
         tx.run(tables.gold.delete().where(tables.gold.c.item_id.in_(names)))
         tx.add(tables.gold, *rows)
-        tx.run(_state.update().where(_state.c.item_id.in_(names)).values(gold=True, audit=False))
+        known = {"gold": True, "audit": False, "decided_by": "adjudicator", "posterior": None}
+        change = _state.update().where(_state.c.item_id == sa.bindparam("one"))
+        tx.each(
+            change.values(known | {"decided_label": sa.bindparam("right")}),
+            [{"one": one, "right": said} for one, said in right.items()],
+        )
         settle_all(tx, own.overlap, _state.c.item_id.in_(names))
-        tx.record(project, by, "gold", project, (None, names))
+        tx.record(project, by, "gold", project, (None, right))
 
     if answers:
         db.write(golden)
@@ -237,6 +288,8 @@ def adjudicate(db: Database, person: Person, item: str, value: Mapping[str, Any]
         tx.lock_log(project)
         where = _state.c.item_id == item
         tx.run(_state.update().where(where).values(decided_label=label, decided_by="adjudicator", posterior=None))
+        known = tables.gold
+        tx.run(known.update().where(known.c.item_id == item).values(value=label, explanation=words(rationale)))
         settle(tx, own, item)
         tx.record(project, person.contributor, "adjudicated", item, (None, label))
 

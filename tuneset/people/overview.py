@@ -72,17 +72,22 @@ def answers(db: Database, project: str) -> pl.DataFrame:
     with db.read() as tx:
         schema = published(tx, project, "label_schema") or {}
         asked = sa.select(golden.c.item_id, golden.c.value).where(golden.c.project_id == project)
-        known = {row.item_id: _flat(row.value, schema) for row in tx.all(asked)}
+        known = {row.item_id: flat(row.value, schema) for row in tx.all(asked)}
     return said.select(
         "item",
         "contributor",
-        pl.Series("value", [_flat(each, schema) for each in said["value"]], dtype=pl.String),
+        pl.Series("value", [flat(each, schema) for each in said["value"]], dtype=pl.String),
         "seconds",
-        pl.Series("gold", [known.get(each) for each in said["item"]], dtype=pl.String),
+        # only who was asked to be tested is: a disputed item that became known by its dispute would judge those in it
+        pl.Series(
+            "gold",
+            [known.get(item) if tested else None for item, tested in said.select("item", "was_gold").rows()],
+            dtype=pl.String,
+        ),
     )
 
 
-def _flat(value: str | None, schema: dict[str, Any]) -> str | None:
+def flat(value: str | None, schema: dict[str, Any]) -> str | None:
     """Read an answer's label; several, which have no order, are one value: a JSON list."""
     found = orjson.loads(value or "{}").get(schema.get("field", "label"))
     if isinstance(found, list):

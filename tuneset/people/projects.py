@@ -41,7 +41,8 @@ class Settings(NamedTuple):
 
     overlap: how many people answer each item. gold_share: of a person's turns, those with an item whose answer is
     known. audit_share: of all items, those that are served at random, whatever a model would rather see (its accuracy is
-    counted on them alone). blind_share: of the other items, those that are served without a suggestion.
+    counted on them alone). blind_share: of the other items, those that are served without a suggestion. teaching: on
+    shows who answers a known item wrongly what is right, and why.
     """
 
     overlap: int = 1
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     blind_share: float = 0.2
     suggestion_mode: str = "on"
     state: str = "open"
+    teaching: str = "off"
 
 
 def create(db: Database, name: str, kind: str, settings: Settings | None = None, *, by: str | None = None) -> str:
@@ -102,10 +104,10 @@ def _checked(settings: Settings) -> dict[str, Any]:
     chosen = settings._asdict()
     wrong = [name for name, value in chosen.items() if name.endswith("share") and not 0 <= value <= 1]
     wrong += [name for name in ("overlap", "lease_seconds") if chosen[name] < 1]
-    wrong += ["suggestion_mode"] * (settings.suggestion_mode not in ("on", "off"))
+    wrong += [name for name in ("suggestion_mode", "teaching") if chosen[name] not in ("on", "off")]
     wrong += ["state"] * (settings.state not in ("open", "paused", "closed"))
     if wrong:
-        hint = "shares are between 0 and 1, overlap and lease_seconds at least 1, suggestion_mode on or off"
+        hint = "shares are between 0 and 1, overlap and lease_seconds at least 1, the others on or off"
         raise RecipeError(f"a project cannot have {wrong[0]} = {chosen[wrong[0]]!r}", "settings", hint)
     return chosen
 
@@ -211,6 +213,11 @@ class Progress(NamedTuple):
     done: int
     annotations: int
 
+    @property
+    def percent(self) -> int:
+        """The share that is done, rounded down: who labels is told no more, as counts would give known items away."""
+        return 100 * self.done // max(self.items, 1)
+
 
 def progress(db: Database, project: str) -> Progress:
     """Count a project's items and answers; both come from an index alone (15 ms of 100,000 items)."""
@@ -223,3 +230,11 @@ def progress(db: Database, project: str) -> Progress:
         annotations = int(tx.run(sa.select(sa.func.count()).where(*active)).scalar_one())
     items = sum(n for queue, n in queues.items() if queue not in (OUT, GOLD))
     return Progress(items, queues.get(CLOSED, 0), annotations)
+
+
+def given(db: Database, person: Person) -> int:
+    """Count the answers that a person has given in a project."""
+    said = tables.annotation
+    own = (said.c.project_id == person.project, said.c.contributor_id == person.contributor)
+    with db.read() as tx:
+        return int(tx.run(sa.select(sa.func.count()).where(*own, said.c.state.in_(tables.LIVE))).scalar_one())

@@ -50,8 +50,9 @@ def _settling(which: sa.ColumnElement[bool]) -> sa.Update:
     need = sa.case((sa.or_(there != "open", _state.c.gold), 0), (valid < overlap, overlap - valid), else_=0)
     queue = sa.case(
         (there != "open", OUT),
-        (sa.or_(flags >= FLAGS, sa.func.coalesce(_state.c.decided_by, "") == "adjudicator"), CLOSED),
+        (flags >= FLAGS, CLOSED),
         (_state.c.gold, GOLD),
+        (sa.func.coalesce(_state.c.decided_by, "") == "adjudicator", CLOSED),
         (valid >= overlap, CLOSED),
         (sa.and_(_state.c.audit, valid > 0), AUDIT_BEGUN),
         (_state.c.audit, AUDIT),

@@ -113,6 +113,7 @@ class _Replayed:
 
     def _gold(self, event: Event) -> None:
         self.gold |= set(event.after)
+        self.decided |= {item: (label, "adjudicator") for item, label in event.after.items()}
 
     def _labelled(self, event: Event) -> None:
         said = event.after
@@ -222,11 +223,11 @@ def _place(row: sa.Row[Any], overlap: int, valid: int, flags: int) -> tuple[int,
     need = max(0, overlap - valid) if row.state == "open" and not row.gold else 0
     if row.state != "open":
         return need, OUT
-    if flags >= FLAGS or row.decided_by == "adjudicator":
+    if flags >= FLAGS:
         return need, CLOSED
     if row.gold:
         return need, GOLD
-    if not need:
+    if not need or row.decided_by == "adjudicator":
         return need, CLOSED
     return need, {(True, True): AUDIT_BEGUN, (True, False): AUDIT, (False, True): BEGUN, (False, False): FRESH}[
         bool(row.audit), valid > 0

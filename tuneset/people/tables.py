@@ -75,6 +75,7 @@ project = _table(
     _number("audit_share", null=False),
     _number("blind_share", null=False),
     _text("suggestion_mode"),
+    _text("teaching"),
     _text("split_salt"),
     _count("schema_version"),  # the newest of each; 0: none yet
     _count("guideline_version"),
@@ -82,6 +83,7 @@ project = _table(
     _one_of("kind", *KINDS),
     _one_of("state", "open", "paused", "closed"),
     _one_of("suggestion_mode", "on", "off"),
+    _one_of("teaching", "on", "off"),
     sa.CheckConstraint("overlap >= 1"),
     sa.CheckConstraint("lease_seconds >= 1"),
     *(_share(name) for name in ("gold_share", "audit_share", "blind_share")),

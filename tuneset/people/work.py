@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from tuneset.people import tables
+from tuneset.people import gold, tables
 from tuneset.people.access import member, same
 from tuneset.people.database import RefusedError, digest, missing, to_text, words
 from tuneset.people.items import example_of
@@ -411,8 +411,11 @@ def _undo(tx: Transaction, person: Person) -> Undone:
     project = get(tx, person.project)
     locked = lock(tx, person.project, last.item_id)
     kind = _kind(tx, last.item_id)
-    if kind.decided_by == "adjudicator" or locked is None or locked.state != "open":
+    # known items are decided, too: that they cannot be taken back would give them away
+    if (kind.decided_by == "adjudicator" and not kind.gold) or locked is None or locked.state != "open":
         raise RefusedError("a lead has settled this item since", last.item_id, "ask a lead to change it")
+    if last.act == "label" and last.was_gold and gold.taught(tx, person, last.id) is not None:
+        raise RefusedError("the right answer was shown to you", last.item_id, "go on with the next")
     before = _take_back(tx, person, last)
     for other in tx.all(_LIVE_LEASES, project=person.project, person=person.contributor, now=tx.at):
         _lasts(tx, other, tx.at)

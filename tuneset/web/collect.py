@@ -16,7 +16,7 @@ from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
 from tuneset.people.projects import Settings
-from tuneset.web import lead, work
+from tuneset.web import gold, lead, work
 from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
@@ -64,6 +64,8 @@ def app(house: House) -> Starlette:
         shown("/quality", lead.quality, *LEADS),
         shown("/disputes", lead.disputes, *LEADS),
         written("/disputes", lead.settle, *LEADS),
+        shown("/gold", gold.known, *LEADS),
+        written("/gold", gold.add, *LEADS),
         shown("/data", lead.data, *LEADS),
         written("/data", lead.add, *LEADS),
         shown("/settings", lead.settings, *LEADS),
@@ -195,8 +197,13 @@ def _home(visit: Visit) -> Response:
     mine = access.projects_of(visit.db, visit.contributor)
     if mine.height == 1 and not visit.query.get("all"):
         return visit.go(f"/p/{mine['project'][0]}", said=visit.query.get("said", ""))
-    rows = [row | {"progress": projects.progress(visit.db, row["project"])} for row in mine.to_dicts()]
+    rows = [_far(visit, row) for row in mine.to_dicts()]
     return visit.show("home", rows=rows)
+
+
+def _far(visit: Visit, row: dict[str, Any]) -> dict[str, Any]:
+    progress = projects.progress(visit.db, row["project"])
+    return row | {"progress": progress, "share": progress.percent}
 
 
 def _project(visit: Visit) -> Response:

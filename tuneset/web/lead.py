@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from starlette.responses import Response
 
-from tuneset import model
 from tuneset.errors import RecipeError
 from tuneset.people import access, agreement, contributors, items, outcome, overview, projects
 from tuneset.people.access import Invite
@@ -114,8 +113,10 @@ def settle(visit: Visit) -> Response:
     chosen = word(form, "label", 20_000)
     if not chosen:
         return visit.go(path, said="Choose a label first.")
-    value = {word(form, "field") or "label": chosen}
-    items.adjudicate(visit.db, visit.person, item, value, word(form, "rationale", 2000))
+    value, why = {word(form, "field") or "label": chosen}, word(form, "rationale", 2000)
+    items.adjudicate(visit.db, visit.person, item, value, why)
+    if word(form, "gold"):
+        items.set_gold(visit.db, visit.id, {item: value}, visit.contributor, {item: why})
     return visit.go(path, said=f"Decided: {chosen[:80]}.")
 
 
@@ -131,8 +132,7 @@ def add(visit: Visit) -> Response:
     """Take texts: one a line, or a table with a header whose column is named."""
     typed, column = word(visit.form, "rows", 4 << 20), word(visit.form, "column").strip()
     texts = _texts(typed, column)
-    examples = _examples(texts, visit.id)
-    done = items.add(visit.db, visit.id, examples, by=visit.contributor)
+    done = items.add(visit.db, visit.id, items.plain(texts, visit.id), by=visit.contributor)
     told = [f"{done.added:,} added"]
     told += [f"{done.duplicates:,} that are there in the same words"] if done.duplicates else []
     told += [f"{done.known:,} known"] if done.known else []
@@ -148,19 +148,6 @@ def _texts(typed: str, column: str) -> list[str | None]:
         there = ", ".join(rows[0]) if rows else "nothing"
         raise RecipeError(f"there is no column {column!r}", "the table", f"its first line has {there}")
     return [row[column] or None for row in rows]
-
-
-def _examples(texts: list[str | None], project: str) -> pl.DataFrame:
-    """Make Examples of texts; the same text gets the same id, so that what is pasted twice is known."""
-    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
-    source = f"people:{project}"
-    return frame.with_columns(
-        model.example_ids(source, frame["text"].fill_null("")),
-        *(pl.lit(None, dtype=model.EXAMPLES[name]).alias(name) for name in ("label", "labels", "messages", "extra")),
-        source=pl.lit(source),
-        groups=pl.lit([], dtype=pl.List(pl.String)),
-        origin=pl.lit("{}"),
-    ).select(model.EXAMPLES.names())
 
 
 def examples(visit: Visit) -> Response:
@@ -199,10 +186,21 @@ def change(visit: Visit) -> Response:
         options = [each.strip() for each in word(form, "options", 2000).split(",") if each.strip()]
         access.ask_attribute(visit.db, visit.id, word(form, "key", 100).strip(), options)
     else:
-        now = projects.settings_of(visit.db, visit.id)
-        overlap = word(form, "overlap", 3)
-        state = word(form, "state") or now.state
-        projects.change(
-            visit.db, visit.id, now._replace(overlap=int(overlap) if overlap.isdigit() else 0, state=state), by
-        )
+        projects.change(visit.db, visit.id, _rules(visit, projects.settings_of(visit.db, visit.id)), by)
     return visit.go(path, said="Done. What was said before keeps the words that it was said under.")
+
+
+def _rules(visit: Visit, now: projects.Settings) -> projects.Settings:
+    """Read the rules out of a form: shares are written in percent, and what the form does not name stays."""
+    said: dict[str, Any] = {}
+    for name, value in now._asdict().items():
+        typed = word(visit.form, name, 9).strip()
+        if not typed:
+            continue
+        if isinstance(value, str):
+            said[name] = typed
+        elif isinstance(value, int):
+            said[name] = int(typed) if typed.isdecimal() else 0
+        else:
+            said[name] = int(typed) / 100 if typed.isdecimal() else -1
+    return now._replace(**said)

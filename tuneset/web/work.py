@@ -9,7 +9,7 @@ import polars as pl
 from starlette.responses import JSONResponse, Response
 
 from tuneset.errors import RecipeError
-from tuneset.people import projects
+from tuneset.people import gold, projects
 from tuneset.people import work as queue
 from tuneset.people.database import RefusedError
 from tuneset.people.items import annotated
@@ -47,7 +47,7 @@ def work(visit: Visit) -> Response:
     """Show the item that this person is to label now."""
     served = queue.next_item(visit.db, visit.person)
     if served is None:
-        return visit.show("idle", progress=projects.progress(visit.db, visit.id))
+        return visit.show("idle", progress=projects.progress(visit.db, visit.id), taught=_taught(visit))
     return _show(visit, served)
 
 
@@ -66,12 +66,20 @@ def _show(visit: Visit, served: Served, status: int = 200, said: str = "") -> Re
         "guide": guide,
         "chosen": (served.draft or {}).get(schema.get("field", "label")),
         "suggested": (served.suggestion or {}).get("label", {}).get(schema.get("field", "label")),
-        "progress": projects.progress(visit.db, visit.id),
+        "share": projects.progress(visit.db, visit.id).percent,
+        "given": projects.given(visit.db, visit.person),
         "mine": visit.query.get("did", ""),
+        "taught": _taught(visit),
         "reasons": REASONS,
         "flaws": FLAWS,
     }
     return visit.show("work", status, **(given | ({"said": said} if said else {})))
+
+
+def _taught(visit: Visit, annotation: str = "") -> gold.Taught | None:
+    """Return what is to be shown of an answer; unless told otherwise of that which the address names."""
+    with visit.db.read() as tx:
+        return gold.taught(tx, visit.person, annotation or visit.query.get("taught", ""))
 
 
 def _content(turn: dict[str, Any]) -> str:
@@ -102,7 +110,8 @@ def answer(visit: Visit) -> Response:
     value = chosen if word(form, "many") else chosen[0]
     done = queue.submit(visit.db, visit.person, token, {field: value})
     late = "Others had answered it meanwhile. Yours is kept, and marked as late." if done.state == "late" else ""
-    return visit.go(path, did=f"Labelled {', '.join(chosen)[:80]}", said=late)
+    told = done.annotation if _taught(visit, done.annotation) else ""
+    return visit.go(path, did=f"Labelled {', '.join(chosen)[:80]}", said=late, taught=told)
 
 
 def draft(visit: Visit) -> Response:
