@@ -250,8 +250,8 @@ def decide(run: str, finding: str, verdict: Any, as_json: bool, **options: Any) 
 @click.argument("run", type=click.Path())
 @click.option("--by", metavar="NAME", help="Who decides (the login name).")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Where on this machine: a free port.")
-@click.option("--to", "out", type=click.Path(), metavar="FILE", help="Write the questions for another tool instead.")
-@click.option("--from", "back", type=click.Path(), metavar="FILE", help="Take the answers of another tool.")
+@click.option("--to", "out", metavar="FILE", help="Ask elsewhere: a file for another tool, or people:DATABASE#PROJECT.")
+@click.option("--from", "back", metavar="FILE", help="Take the answers from there.")
 @click.option("--tool", type=click.Choice(["csv", "label-studio", "argilla"]), help="Which tool.")
 def review(run: str, out: str | None, back: str | None, tool: str | None, **options: Any) -> None:
     """Answer in a browser what RUN asks: labels in doubt, typos, twins.
@@ -261,6 +261,8 @@ def review(run: str, out: str | None, back: str | None, tool: str | None, **opti
     """
     from tuneset import Dataset, terminal
 
+    if out and out.startswith("people:"):
+        return terminal.asked(Dataset.open(run).review_to(out), run, out)
     if out:
         return terminal.went_out(Dataset.open(run).review_out(out, tool or "csv"), run)
     if back:

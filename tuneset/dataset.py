@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tuneset.publish import Plan
     from tuneset.recipe import Recipe
     from tuneset.review.exchange import Exported, Taken
+    from tuneset.review.people import Asked
     from tuneset.run import Event
     from tuneset.targets import masks
 
@@ -175,8 +176,26 @@ class Dataset:
 
         return exchange.export(queue.read(self), Path(path), tool)
 
+    def review_to(self, address: str) -> Asked:
+        """Ask the people of a project of `tuneset collect` what was found and waits; made where there is none, and brought up to date.
+
+        `address`: people:FILE#NAME or people:postgresql://USER@HOST/NAME#NAME. Needs the extra `people`.
+        """
+        need("sqlalchemy", "people")
+        from tuneset.review import people  # noqa: PLC0415  the extra's packages
+
+        return people.ask(self, address)
+
     def review_in(self, path: str | Path, tool: str | None = None) -> Taken:
-        """Take the answers of a file that came back from a tool, a decision for each; `tool` is found out from the file."""
+        """Take the answers of a file that came back from a tool, a decision for each; `tool` is found out from the file.
+
+        `people:FILE#NAME` is a project of `tuneset collect` instead.
+        """
+        if str(path).startswith("people:"):
+            need("sqlalchemy", "people")
+            from tuneset.review import people  # noqa: PLC0415  the extra's packages
+
+            return people.take(self, str(path))
         from tuneset.review import exchange  # noqa: PLC0415  only who reviews needs it
 
         return exchange.take(self, Path(path), tool)

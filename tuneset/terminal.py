@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tuneset.dataset import Dataset
     from tuneset.errors import TunesetError
     from tuneset.review.exchange import Exported, Taken
+    from tuneset.review.people import Asked
     from tuneset.run import Event
     from tuneset.sources import Read
 
@@ -336,6 +337,15 @@ def went_out(done: Exported, run: str) -> None:
     screen = console()
     say_whole(screen, Text(f"  {counted(done.count, 'question')} in {', '.join(str(path) for path in done.files)}"))
     say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from FILE", style="dim"))
+
+
+def asked(done: Asked, run: str, address: str) -> None:
+    """Say what a team is asked now, and how it goes on."""
+    screen = console()
+    told = f"  {counted(done.waiting, 'question')} in {done.project!r}: {done.new:,} new"
+    say_whole(screen, Text(f"{told}, {done.away:,} that nobody needs to answer any more put away"))
+    say_whole(screen, Text(f"  People answer them in: tuneset collect {done.database}", style="dim"))
+    say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from '{address}'", style="dim"))
 
 
 def came_back(done: Taken, run: str) -> None:

@@ -86,4 +86,8 @@ def _open(asked: Asked) -> tuple[Database, Any]:
         db.close()
         what = "no project has this name" if asked.project else "this database has several projects, or none"
         raise RecipeError(what, shown(asked.address), f"people:…#NAME; there are: {', '.join(found) or 'none'}")
+    if found.kind == "review":
+        db.close()
+        hint = f"tuneset review RUN --from '{shown(asked.address)}' takes its answers"
+        raise RecipeError("this project reviews a run: it has answers, and no examples", shown(asked.address), hint)
     return db, found

@@ -127,6 +127,8 @@ def _rows(examples: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _add(tx: Transaction, project: str, by: str | None, rows: list[dict[str, Any]]) -> Added:
     own = get(tx, project)
+    if own.kind == "review":  # its items are questions, and of one text there may be several
+        rows = [row | {"content_hash": row["example_id"]} for row in rows]
     ids, hashes = ([row[name] for row in rows] for name in ("example_id", "content_hash"))
     here = sa.select(_item.c.example_id, _item.c.content_hash, _item.c.id).where(_item.c.project_id == project)
     known: dict[str, str | None] = {
@@ -251,6 +253,38 @@ def _set_ranks(tx: Transaction, rows: list[dict[str, Any]], project: str) -> Non
     tx.each(_state.update().where(*own).values(rank=sa.bindparam("minus")), rows)
 
 
+def ask_only(db: Database, project: str, order: Sequence[str], by: str | None = None) -> int:
+    """Ask for these Examples (ids, the first first) and put all others away; return how many were put away.
+
+    What a lead has taken out stays out. What was put away comes back, with its answers, when it is asked for again.
+    """
+    marks = tables.flag
+    out = sa.exists().where(marks.c.item_id == _item.c.id, marks.c.resolution == "drop")
+    asked = sa.select(_item.c.id, _item.c.example_id, _item.c.state).where(
+        _item.c.project_id == project, _item.c.state.in_(("open", "dropped")), sa.not_(out)
+    )
+    with db.read() as tx:
+        rows = tx.all(asked.order_by(_item.c.id))
+    places = {example: place for place, example in enumerate(order)}
+    changed = [(row.id, "dropped") for row in rows if row.state == "open" and row.example_id not in places]
+    away = len(changed)
+    changed += [(row.id, "open") for row in rows if row.state == "dropped" and row.example_id in places]
+    for start in range(0, len(changed), BATCH):
+        db.write(partial(_set_states, project=project, by=by, states=dict(changed[start : start + BATCH])))
+    prioritise(db, project, {row.id: -places[row.example_id] for row in rows if row.example_id in places})
+    return away
+
+
+def _set_states(tx: Transaction, project: str, by: str | None, states: dict[str, str]) -> None:
+    own = get(tx, project)
+    tx.lock_log(project)
+    where = (_item.c.id == sa.bindparam("one"), _item.c.project_id == project)
+    changed = _item.update().where(*where).values(state=sa.bindparam("now"))
+    tx.each(changed, [{"one": item, "now": state} for item, state in states.items()])
+    settle_all(tx, own.overlap, _state.c.item_id.in_(list(states)))
+    tx.record(project, by, "asked", project, (None, states))
+
+
 def decide(db: Database, project: str, labels: Mapping[str, Mapping[str, Any]], posterior: Mapping[str, Any]) -> None:
     """Write down what the answers of several people come to; what a lead has decided stays."""
 
@@ -359,6 +393,14 @@ def annotated(db: Database, project: str) -> pl.DataFrame:
         get(tx, project)
         rows = tx.all(asked.where(table.c.project_id == project).order_by(table.c.seq))
     return pl.DataFrame([tuple(row) for row in rows], schema=ANNOTATIONS, orient="row")
+
+
+def example(tx: Transaction, project: str, item: str) -> dict[str, Any]:
+    """Return the Example of an item of the project."""
+    row = tx.one(sa.select(_item.c.payload).where(_item.c.id == item, _item.c.project_id == project))
+    if row is None or row.payload is None:
+        raise missing("item", item)
+    return example_of(row.payload)
 
 
 def example_of(payload: str) -> dict[str, Any]:

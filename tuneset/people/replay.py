@@ -111,6 +111,8 @@ class _Replayed:
     def _added(self, event: Event) -> None:
         self.items |= dict(event.after)
 
+    _asked = _added
+
     def _gold(self, event: Event) -> None:
         self.gold |= set(event.after)
         self.decided |= {item: (label, "adjudicator") for item, label in event.after.items()}

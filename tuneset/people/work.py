@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tuneset.people import gold, tables
 from tuneset.people.access import member, same
 from tuneset.people.database import RefusedError, digest, missing, to_text, words
-from tuneset.people.items import example_of
+from tuneset.people.items import example, example_of
 from tuneset.people.projects import checked_value, get, published
 from tuneset.people.queue import (
     AUDIT,
@@ -232,6 +232,19 @@ def _held(tx: Transaction, person: Person, token: str) -> sa.Row[Any]:
     if found is None:
         raise missing("item in your hands", "token")
     return found
+
+
+def held(db: Database, person: Person, token: str) -> Served:
+    """Return the item of a token, as its person was shown it, whether the lease still lives or not."""
+    with db.read() as tx:
+        return _served(tx, person, _held(tx, person, token).item_id)
+
+
+def asked_of(db: Database, person: Person, token: str) -> dict[str, Any]:
+    """Return the Example of the item of a token; also of one that the person has answered since."""
+    with db.read() as tx:
+        before = tx.one(_REPEATED, project=person.project, person=person.contributor, hash=digest(token))
+        return example(tx, person.project, (before or _held(tx, person, token)).item_id)
 
 
 def renew(db: Database, person: Person, token: str) -> int | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuneset.dataset import Dataset
-    from tuneset.review.items import Said
+    from tuneset.review.items import Read, Said
     from tuneset.review.meant import Outcome, Verdict
     from tuneset.review.queue import Queue
 
@@ -95,8 +95,13 @@ def take(run: Dataset, path: Path, tool: str | None = None) -> Taken:
         read = TOOLS[tool].read(content, str(path), asked)
     except orjson.JSONDecodeError as error:
         raise RecipeError(f"not JSON: {error}", str(path), "check that the export finished") from error
+    return record(run, asked, read, CALLED[tool])
+
+
+def record(run: Dataset, asked: Queue, read: Read, called: str) -> Taken:
+    """Append a decision for each answer that counts, and say what became of every finding; `called` is the tool."""
     found = outcomes(read, asked, run.folder.decisions())
-    lines = [_line(each, CALLED[tool]) for outcome in found.values() for each in outcome.new]
+    lines = [_line(each, called) for outcome in found.values() for each in outcome.new]
     if lines:
         append(run.path / FILE, lines)
     return _taken(found, lines, read.notes)

@@ -129,13 +129,32 @@ def meant(said: Said, row: dict[str, Any], known: dict[str, Column]) -> Verdict 
         return own
     if verdict == "edit":
         return Unclear(said.doubt) if said.doubt and own is None else (verdict, own)
-    now = row["labels"] if row["field"] == "/labels" else row["before"] if row["before"] is not None else row["text"]
+    now = _now(row)
     suggested = own is not None and _same(own, row["after"], row["field"])
     if own is None or suggested or _same(own, now, row["field"]):
         return _chosen(verdict or ("accept" if suggested else ""), said.doubt)
     if verdict not in ("", "accept", "reject"):
         return Unclear(f"it says {verdict}, and gives a value of its own")
     return ("edit", own)
+
+
+def _now(row: dict[str, Any]) -> str | None:
+    told = row["labels"] if row["field"] == "/labels" else row["before"] if row["before"] is not None else row["text"]
+    return None if told is None else str(told)
+
+
+def plainly(verdict: str, after: str | None, row: dict[str, Any]) -> Verdict:
+    """Say an edit that gives what is suggested, or what is there, as the yes or the no that it is.
+
+    >>> plainly("edit", '{"a":"x"}', {"field": "/labels", "after": '{"a": "x"}', "labels": '{"a": "y"}'})
+    ('accept', None)
+    """
+    if verdict != "edit" or after is None:
+        return (verdict, None)
+    now = _now(row)
+    if _same(after, row["after"], row["field"]):
+        return ("accept", None)
+    return ("reject", None) if _same(after, now, row["field"]) else (verdict, after)
 
 
 def _chosen(verdict: str, doubt: str) -> Verdict | Unclear | None:

@@ -12,7 +12,9 @@ from starlette.responses import Response
 from tuneset.errors import RecipeError
 from tuneset.people import access, agreement, contributors, items, outcome, overview, projects
 from tuneset.people.access import Invite
+from tuneset.people.database import RefusedError
 from tuneset.people.projects import Person
+from tuneset.web import question
 from tuneset.web.safety import word
 from tuneset.web.work import labels_of
 
@@ -92,6 +94,8 @@ def quality(visit: Visit) -> Response:
 def disputes(visit: Visit) -> Response:
     """Show the first item that people flagged or disagree on; names are not told."""
     waiting = overview.disputes(visit.db, visit.id)
+    if visit.project["kind"] == "review" and waiting:
+        return question.dispute(visit, waiting)
     with visit.db.read() as tx:
         schema = projects.published(tx, visit.id, "label_schema") or {}
     return visit.show(
@@ -110,6 +114,8 @@ def settle(visit: Visit) -> Response:
     if does in ("keep", "drop"):
         items.resolve(visit.db, visit.person, item, keep=does == "keep")
         return visit.go(path, said={"keep": "Back to the queue.", "drop": "Out."}[does])
+    if visit.project["kind"] == "review":
+        return question.decide(visit, item)
     chosen = word(form, "label", 20_000)
     if not chosen:
         return visit.go(path, said="Choose a label first.")
@@ -130,6 +136,7 @@ def data(visit: Visit) -> Response:
 
 def add(visit: Visit) -> Response:
     """Take texts: one a line, or a table with a header whose column is named."""
+    _no_review(visit)
     typed, column = word(visit.form, "rows", 4 << 20), word(visit.form, "column").strip()
     texts = _texts(typed, column)
     done = items.add(visit.db, visit.id, items.plain(texts, visit.id), by=visit.contributor)
@@ -138,6 +145,11 @@ def add(visit: Visit) -> Response:
     told += [f"{done.known:,} known"] if done.known else []
     told += [f"{done.empty:,} empty"] if done.empty else []
     return visit.go(f"/p/{visit.id}/data", said=f"{', '.join(told)}.")
+
+
+def _no_review(visit: Visit) -> None:
+    if visit.project["kind"] == "review":
+        raise RefusedError("what is asked here comes from a run", visit.id, "tuneset review RUN --to and --from")
 
 
 def _texts(typed: str, column: str) -> list[str | None]:
@@ -152,6 +164,7 @@ def _texts(typed: str, column: str) -> list[str | None]:
 
 def examples(visit: Visit) -> Response:
     """Give what people agree on by now, see outcome.lines."""
+    _no_review(visit)
     named = {"content-disposition": 'attachment; filename="examples.jsonl"'}
     return Response(outcome.lines(visit.db, visit.id), media_type="application/jsonl", headers=named)
 
@@ -173,6 +186,7 @@ def change(visit: Visit) -> Response:
     form, path, by = visit.form, f"/p/{visit.id}/settings", visit.contributor
     what = word(form, "what")
     if what == "label_schema":
+        _no_review(visit)
         with visit.db.read() as tx:
             before = projects.published(tx, visit.id, "label_schema") or {}
         lines = [line.strip() for line in word(form, "labels", 50_000).splitlines() if line.strip()]

@@ -242,11 +242,12 @@ def _show(request: Request, review: Review, token: str, finding: str, status: in
     given = {
         "it": found,
         "twins": beside,
-        "choices": [(_hotkey(place), each) for place, each in enumerate(queues.choices(found, beside))],
+        "choices": [(hotkey(place), each) for place, each in enumerate(queues.choices(found, beside))],
         "columns": _columns(review, found),
         "alike": alike,
         "why": review.sentences.get(found["rule"], ""),
         "said": "",
+        "typed": None,
     }
     return _page(review, request, "finding", token, status, **(given | more))
 
@@ -282,7 +283,7 @@ def _decide(request: Request, review: Review, form: FormData) -> Response:
         return onward
     if word(form, "saw") != found["saw"]:
         return _again(request, review, form, "This has changed since you opened it. Look again.")
-    after = _edited(review, form, found) if verdict == "edit" else None
+    after = edited(form, found, _columns(review, found)) if verdict == "edit" else None
     if _is_said(review, found, verdict, after):
         return onward  # a form that was sent twice
     rows = review.queue.findings.filter(pl.col("id") == found["id"])
@@ -315,14 +316,14 @@ def _again(request: Request, review: Review, form: FormData, said: str, status: 
     return _show(request, review, word(form, "token"), request.path_params["id"], status, **more)
 
 
-def _edited(review: Review, form: FormData, found: dict[str, Any]) -> str:
+def edited(form: FormData, found: dict[str, Any], columns: list[dict[str, Any]]) -> str:
     """Read an edit out of a form: a text, a whole label that was chosen, or a value for each label column."""
     if found["field"] != "/labels":
         return _as_written(word(form, "text", MOST_BODY), found)
     if chosen := word(form, "chosen", MOST_BODY):
         return chosen
     values: dict[str, Any] = {}
-    for column in _columns(review, found):
+    for column in columns:
         known = {str(each): each for each in column["values"]}  # a form gives words; true and 3 stay what they are
         told = [known.get(str(each), str(each)) for each in form.getlist(f"label:{column['name']}") if each]
         values[column["name"]] = told if column["several"] else told[0] if told else None
@@ -392,7 +393,8 @@ def _columns(review: Review, found: dict[str, Any]) -> list[dict[str, Any]]:
     return made
 
 
-def _hotkey(place: int) -> str:
+def hotkey(place: int) -> str:
+    """Return the digit that chooses what stands at a place."""
     return str(place + 1) if place < 9 else ""
 
 

@@ -13,6 +13,7 @@ from tuneset.people import gold, projects
 from tuneset.people import work as queue
 from tuneset.people.database import RefusedError
 from tuneset.people.items import annotated
+from tuneset.web import question
 from tuneset.web.safety import word
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def work(visit: Visit) -> Response:
 
 
 def _show(visit: Visit, served: Served, status: int = 200, said: str = "") -> Response:
+    if visit.project["kind"] == "review":
+        return question.show(visit, served, status, said)
     with visit.db.read() as tx:
         schema = projects.published(tx, visit.id, "label_schema", served.schema_version) or {}
         guide = projects.published(tx, visit.id, "guideline")
@@ -103,6 +106,11 @@ def answer(visit: Visit) -> Response:
     if does == "flag":
         queue.flag(visit.db, visit.person, token, word(form, "reason") or FLAWS[0], word(form, "note", 2000))
         return visit.go(path, did="Reported")
+    return question.answer(visit, token) if visit.project["kind"] == "review" else _label(visit, token)
+
+
+def _label(visit: Visit, token: str) -> Response:
+    form, path = visit.form, f"/p/{visit.id}/work"
     field = word(form, "field") or "label"
     chosen = [str(each)[:20_000] for each in form.getlist("label") if each]
     if not chosen:
