@@ -1,5 +1,6 @@
 """Collecting as a team meets it: real browsers side by side, keys alone, no scripts, a phone, the dark, a line that is cut."""
 
+import json
 import re
 
 import collecting
@@ -34,7 +35,7 @@ def browser(chromium):
 
 @pytest.fixture
 def new(browser):
-    """Open a browser of its own; whatever its console says fails the test."""
+    """Open a browser of its own; whatever its console says fails the test, but for pages that `new.refused` expects."""
     opened, said = [], []
 
     def open_page(**like):
@@ -45,10 +46,12 @@ def new(browser):
         page.on("pageerror", lambda error: said.append(str(error)))
         return page
 
+    open_page.refused = ()
     yield open_page
     for context in opened:
         context.close()
-    assert [each for each in said if "ERR_INTERNET_DISCONNECTED" not in each] == []
+    fine = ["ERR_INTERNET_DISCONNECTED", *(f"status of {status} " for status in open_page.refused)]
+    assert [each for each in said if not any(word in each for word in fine)] == []
 
 
 def come(page, served, path, name="Ann"):
@@ -192,6 +195,134 @@ def test_who_writes_sees_what_is_nearly_the_same_while_they_write(new, served, l
     expect(page.locator("#near .text")).to_have_count(0)
 
 
+def lent_for(lead, found, seconds):
+    token = lead.open(f"/p/{found}/settings")[1]["token"]
+    lead.send(f"/p/{found}/settings", token=token, what="rules", lease_seconds=str(seconds))
+
+
+def test_a_label_that_comes_after_its_lease_has_ended_counts_while_there_is_room(new, served, lead):
+    found = collecting.project(lead, rows="where is the only parcel that I have?")
+    lent_for(lead, found, 1)
+    page = come(new(), served, invitation(lead, found))
+    expect(page.locator(".ask .text")).to_be_visible()
+    page.wait_for_timeout(1300)
+    press(page, "1")
+    expect(page.locator("h1")).to_have_text("All is labelled. Thank you.")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.goto(f"{served.url}/p/{found}/me")
+    expect(page.locator(".rows .by")).to_have_text("orders")
+
+
+def test_a_label_that_comes_after_others_have_answered_is_kept_as_late_and_its_person_is_told(new, served, lead):
+    found = collecting.project(lead, rows="where is the only parcel that I have?")
+    lent_for(lead, found, 1)
+    path = invitation(lead, found, uses=2)
+    ann = come(new(), served, path)
+    text = shown(ann)
+    ann.wait_for_timeout(1300)
+    bob = come(new(), served, path, "Bob")
+    assert shown(bob) == text  # it is his now
+    press(bob, "2")
+    press(ann, "1")
+    expect(ann.get_by_role("alert")).to_contain_text("Yours is kept, and marked as late.")
+    ann.goto(f"{served.url}/p/{found}/me")
+    expect(ann.locator(".rows .by")).to_have_text("orders · late")
+    rows = [json.loads(line) for line in lead.ask("GET", f"/p/{found}/examples.jsonl")[2].splitlines()]
+    assert [row["label"] for row in rows] == ["returns"]
+
+
+def test_a_link_that_is_used_up_or_copied_lets_nobody_else_in(new, served, lead):
+    new.refused = (404, 401)
+    found = collecting.project(lead)
+    path = invitation(lead, found)
+    ann, thief = new(), new()
+    thief.goto(served.url + path)  # looked at in time, sent too late
+    come(ann, served, path)
+    expect(ann.locator(".ask")).to_be_visible()
+    thief.get_by_label("Your name").fill("Thief")
+    thief.get_by_role("button", name="Come in").click()
+    expect(thief.locator("h1")).to_contain_text("no good")
+    thief.goto(f"{served.url}/p/{found}/work")
+    expect(thief.locator("h1")).to_contain_text("Open the link of your invitation")
+    assert thief.context.cookies() == []
+
+
+def test_a_cookie_that_somebody_planted_is_replaced_when_its_person_comes_in(new, served, lead):
+    new.refused = (401,)
+    found = collecting.project(lead)
+    page, name = new(), f"tuneset-people-{served.port}"
+    page.context.add_cookies([{"name": name, "value": "planted", "url": served.url}])
+    come(page, served, invitation(lead, found))
+    expect(page.locator(".ask")).to_be_visible()
+    (cookie,) = page.context.cookies()
+    assert cookie["value"] != "planted"
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    other = new()
+    other.context.add_cookies([{"name": name, "value": "planted", "url": served.url}])
+    other.goto(f"{served.url}/p/{found}/work")
+    expect(other.locator("h1")).to_contain_text("Open the link of your invitation")
+
+
+def test_an_answer_whose_page_never_came_is_sent_again_and_counts_once(new, served, lead):
+    found = collecting.project(lead)
+    page = come(new(), served, invitation(lead, found))
+    first = shown(page)
+
+    def cut(route):
+        route.fetch(max_redirects=0)  # the server has it; the answer is lost on the way
+        route.abort("connectionreset")
+
+    page.route("**/work", cut, times=1)
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("1")
+    page.wait_for_timeout(700)  # until the browser shows words of its own
+    assert page.locator(".ask").count() == 0
+    with page.expect_request("**/work") as again:
+        page.reload()
+    assert again.value.method == "POST"
+    assert shown(page) != first
+    page.goto(f"{served.url}/p/{found}/me")
+    expect(page.locator("h1")).to_have_text("You have given 1 label.")
+
+
+def test_a_form_on_another_site_writes_nothing(new, served, lead):
+    new.refused = (403,)
+    found = collecting.project(lead)
+    page = come(new(), served, invitation(lead, found))
+    form = {name: page.locator(f".first [name={name}]").get_attribute("value") for name in ("token", "lease", "field")}
+    fields = "".join(f'<input name="{name}" value="{value}">' for name, value in (form | {"label": "orders"}).items())
+    evil = f'<form method="post" action="{served.url}/p/{found}/work">{fields}<button>Win</button></form>'
+    page.route("http://evil.example/**", lambda route: route.fulfill(body=evil, content_type="text/html"))
+    page.goto("http://evil.example/")
+    with page.expect_navigation():
+        page.get_by_role("button").click()
+    assert "another site" in page.content() or "Open the link" in page.content()
+    page.goto(f"{served.url}/p/{found}/me")
+    expect(page.locator("h1")).to_have_text("You have given 0 labels.")
+
+
+def test_known_texts_are_given_by_the_keyboard_alone_and_teach_where_the_project_is_to(new, served, lead):
+    found = collecting.project(lead, rows="a text that nobody knows")
+    boss = new()
+    boss.goto(served.link)
+    boss.goto(f"{served.url}/p/{found}/gold")
+    boss.locator("textarea").focus()
+    boss.keyboard.insert_text("text,label,why\none text,orders,it says so\nother text,orders,\n")
+    press(boss, "Control+Enter")
+    expect(boss.get_by_role("status")).to_have_text("2 are known now.")
+    boss.goto(f"{served.url}/p/{found}/settings")
+    boss.get_by_label("How often, in percent, somebody gets").fill("100")
+    boss.get_by_label("Who answers such a text wrongly").select_option("on")
+    boss.get_by_role("button", name="Set these rules").click()
+    page = come(new(), served, invitation(lead, found))
+    text = shown(page)
+    press(page, "2")
+    expect(page.get_by_role("alert")).to_contain_text("The text before is orders, and not returns.")
+    expect(page.get_by_role("alert").locator(".text")).to_have_text(text)
+    press(page, "1")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_every_page_fits_and_can_be_read(new, served, lead, scheme, width):
@@ -207,7 +338,7 @@ def test_every_page_fits_and_can_be_read(new, served, lead, scheme, width):
         looked(page, width)
     boss = new(**look)
     boss.goto(served.link)
-    for each in ("", "/people", "/disputes", "/quality", "/data", "/settings"):
+    for each in ("", "/people", "/disputes", "/quality", "/data", "/gold", "/settings"):
         boss.goto(f"{served.url}/p/{found}{each}")
         looked(boss, width)
 
