@@ -2,7 +2,7 @@
 
 `python bench/people.py --pool` draws pools with two people who make answers up, one who says a neighbouring label half of
 the time, and others who are right in 55 to 95 of 100 (or, in two of them, everyone confuses labels of their own); five seeds, and intervals of Student's t over them. `--speed` times
-every part on a million answers.
+every part on a million answers. `--load` lets fifty people label at once, see people_load.py.
 """
 
 from __future__ import annotations
@@ -178,7 +178,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", action="store_true", help="accuracy of the methods, and who is named")
     parser.add_argument("--speed", action="store_true", help="seconds for a million answers")
+    parser.add_argument("--load", action="store_true", help="fifty people who label at once: how long they wait")
+    parser.add_argument("--minutes", type=int, default=10, help="of --load")
     asked = parser.parse_args()
+    if asked.load:
+        from people_load import load
+
+        raise SystemExit(0 if load(asked.minutes) else 1)
     if asked.pool or not asked.speed:
         accuracy()
         named()
