@@ -2,6 +2,7 @@
 
 import time
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from people_at_work import LABELS, Clock, answer, frame, fresh, per_item, project_of, server, someone, sound
@@ -457,3 +458,55 @@ def test_serving_and_answering_cost_the_same_at_100_000_items_as_at_1_000(tmp_pa
         cost[n] = sorted(spent)[75]
         db.close()
     assert cost[100_000] < 1.5 * cost[1_000] + 0.001
+
+
+# --- questions of a run
+
+
+def test_questions_of_one_text_are_several_and_what_is_put_away_comes_back_with_its_answers(db):
+    project = projects.create(db, "review", "review", Settings(audit_share=0, gold_share=0))
+    projects.publish(db, project, "label_schema", {"field": "answer", "labels": []})
+    ann, bob = (someone(db, project, name) for name in ("ann", "bob"))
+    lead = someone(db, project, "lead", role="lead")
+    asked = frame(["one text"] * 4).with_columns(id=model.example_ids("questions", pl.Series(list("abcd"))))
+    assert items.add(db, project, asked).added == 4
+    order = asked["id"].to_list()[::-1]
+    assert items.ask_only(db, project, order) == 0
+    first = work.next_item(db, ann)
+    assert (first.example["id"], items.add(db, project, asked).known) == (order[0], 4)
+    work.submit(db, ann, first.token, {"answer": "accept"})
+    held = work.next_item(db, ann)
+    assert held.example["id"] == order[1]
+    assert items.ask_only(db, project, order[2:]) == 2
+    sound(db, project)
+    assert work.submit(db, ann, held.token, {"answer": "drop"}).state == "late"  # nobody asks for it now
+    with pytest.raises(RefusedError, match="settled"):
+        work.undo(db, ann)
+    third = work.next_item(db, bob)
+    assert third.example["id"] == order[2]
+    work.flag(db, bob, third.token, "why?")
+    items.resolve(db, lead, third.item, keep=False)
+    assert items.ask_only(db, project, order) == 0
+    sound(db, project)
+    state = {db_item: each.state for db_item, each in replay.state_now(db, project).items.items()}
+    assert (state[first.item], state[held.item], state[third.item]) == ("open", "open", "dropped")
+    assert per_item(db, project)[first.item] == 1
+    assert {work.next_item(db, bob).example["id"]} <= {order[1], order[3]}
+
+
+def test_a_known_item_is_decided_and_still_asked_and_its_answers_can_be_taken_back(db):
+    project, (ann, bob, _) = project_of(db, texts(2), gold_share=1)
+    item = min(per_item(db, project))
+    items.set_gold(db, project, {item: {"category": "orders"}}, why={item: "it says so"})
+    for person in (ann, bob):
+        served = work.next_item(db, person)
+        assert (served.item, served.suggestion) == (item, None)
+        work.submit(db, person, served.token, {"category": "returns"})
+    assert work.undo(db, ann).served.item == item
+    lead = someone(db, project, "lead", role="lead")
+    items.adjudicate(db, lead, item, {"category": "returns"}, "on second thought")
+    with db.read() as tx:
+        (known,) = tx.all(sa.select(tables.gold))
+    assert (known.value, known.explanation) == ('{"category":"returns"}', "on second thought")
+    assert items.examples(db, project)["labels"].drop_nulls().to_list() == ['{"category":"returns"}']
+    sound(db, project)

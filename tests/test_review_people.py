@@ -5,20 +5,26 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
 from html import unescape
 
 import pytest
 import review_run
 import sqlalchemy as sa
 from collecting import Collecting, invitation, joined, owner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from review_run import HOSTILE
 from test_review_browser import press
 
 import tuneset
 from tuneset import Dataset, model
 from tuneset.errors import TunesetError
-from tuneset.people import replay, tables
+from tuneset.people import access, items, outcome, projects, replay, tables, work
+from tuneset.people.access import Invite
 from tuneset.people.database import open_database
+from tuneset.people.projects import Person, Settings
 from tuneset.review import queue
 
 
@@ -220,6 +226,46 @@ def test_the_command_says_what_is_asked_and_where_it_is_answered(run, tmp_path):
     assert "tuneset collect" in said
     said = subprocess.run([*command, "--from", address], capture_output=True, text=True, check=True).stdout
     assert f"0 answered, {count} unanswered" in said
+
+
+VERDICTS = st.sampled_from(["accept", "reject", "drop", "skip", "flag"])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(answers=st.lists(st.tuples(VERDICTS, VERDICTS, st.sampled_from(["", "accept", "reject"])), max_size=6))
+def test_whatever_people_answer_each_finding_is_counted_once_and_only_what_they_agree_on_is_decided(prepared, answers):
+    with tempfile.TemporaryDirectory() as folder:
+        run = Dataset.open(shutil.copytree(prepared, f"{folder}/run"))
+        address = f"people:{folder}/people.db#x"
+        count = run.review_to(address).waiting
+        with closing(open_database(f"{folder}/people.db")) as db:
+            found = outcome.find(db, "x").id
+            projects.change(db, found, Settings(overlap=2, gold_share=0, audit_share=0))
+            ann, bob = (access.join(db, access.invite(db, found, Invite()), name) for name in ("Ann", "Bob"))
+            boss = Person(found, access.owner(db))
+            wanted = {}
+            for one, other, settled in answers:
+                said = {}
+                for person, verdict in ((ann, one), (bob, other)):
+                    said[person] = verdict
+                    served = work.next_item(db, person)
+                    finding = json.loads(served.example["extra"])["finding"]
+                    if verdict == "skip":
+                        work.skip(db, person, served.token)
+                    elif verdict == "flag":
+                        work.flag(db, person, served.token, "look")
+                    else:
+                        work.submit(db, person, served.token, {"answer": verdict})
+                if settled and len(set(said.values())) == 2 and not {"skip", "flag"} & set(said.values()):
+                    items.adjudicate(db, boss, served.item, {"answer": settled})
+                    wanted[finding] = settled
+                elif one == other and one not in ("skip", "flag"):
+                    wanted[finding] = one
+        taken = run.review_in(address)
+        kinds = (taken.answered, taken.unanswered, taken.stale, taken.unknown, taken.conflicting)
+        assert sum(kinds) + taken.refused + taken.again == count
+        assert {row["finding"]: row["verdict"] for row in decisions(run)} == wanted
+        assert (run.review_in(address).answered, len(decisions(run))) == (0, sum(taken.by.values()))
 
 
 @pytest.fixture

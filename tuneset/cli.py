@@ -257,7 +257,7 @@ def review(run: str, out: str | None, back: str | None, tool: str | None, **opti
     """Answer in a browser what RUN asks: labels in doubt, typos, twins.
 
     It writes decisions only; `tuneset prepare RUN` carries them out. Needs `pip install 'tuneset[people]'`, but for
-    --to and --from.
+    files: --to and --from.
     """
     from tuneset import Dataset, terminal
 
