@@ -16,7 +16,8 @@ from urllib3 import Timeout, exceptions
 
 from tuneset import __version__
 from tuneset.crawl.egress import Call, Refused
-from tuneset.people import tables
+from tuneset.people import tables, webhooks
+from tuneset.people.database import RefusedError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -70,6 +71,18 @@ def deliver(db: Database, egress: Egress) -> int:
         taken += good
         failed |= set() if good else {row.webhook_id}
     return taken
+
+
+def check(url: str, egress: Egress) -> None:
+    """Refuse an address that could not be told anything now, in the same words whatever is behind its name."""
+    parts = urlsplit(webhooks.checked(url))
+    try:
+        egress.addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    except Refused as refused:
+        what = "this address is not on the open internet, or not known there"
+        raise RefusedError(
+            what, url[:80], "one of yours inside is named with tuneset collect --own HOST:PORT"
+        ) from refused
 
 
 def sign(secret: str, name: str, at: int, body: str) -> str:

@@ -55,7 +55,7 @@ def add(db: Database, person: Person, url: str, events: Collection[str]) -> str:
     for each in events:
         if each not in EVENTS:
             raise unknown("event", each, EVENTS, url)
-    checked = _checked(url)
+    url = checked(url)
     if not events:
         raise RefusedError("this webhook would never be told anything", url, f"choose of {', '.join(EVENTS)}")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -66,18 +66,19 @@ def add(db: Database, person: Person, url: str, events: Collection[str]) -> str:
             "id": tx.new_id(),
             "project_id": person.project,
             "created_at": tx.at,
-            "url": checked,
+            "url": url,
             "secret": secret,
         }
         tx.add(_hook, row | {"events": to_text(sorted(set(events))), "state": "on"})
-        said = {"url": checked, "events": sorted(set(events))}
+        said = {"url": url, "events": sorted(set(events))}
         tx.record(person.project, person.contributor, "webhook", row["id"], (None, said))
         return secret
 
     return db.write(added)
 
 
-def _checked(url: str) -> str:
+def checked(url: str) -> str:
+    """Return an address that could be told something; RefusedError for any other."""
     where, hint = url[:80], "https://hooks.example.org/tuneset"
     try:
         parts = urlsplit(url)
