@@ -85,7 +85,7 @@ def lines(db: Database, project: str, number: int) -> bytes:
     """
     with db.read() as tx:
         get(tx, project)
-        found = _increments(tx, project, number)
+        found = _increments(tx, project, number) if 0 < number < 1 << 31 else []
     if not found:
         raise missing("increment", str(number))
     written = canonical(found[0].rows)
