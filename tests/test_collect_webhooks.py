@@ -222,6 +222,19 @@ def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(db, monkeypatc
         assert "timeout" in webhooks.deliveries(db, project)["said"].to_list()
 
 
+def test_many_messages_leave_the_other_jobs_their_turn(db, monkeypatch):
+    monkeypatch.setattr(delivering, "TURN", 0.2)
+    with Receiver(wait=0.15) as receiver:
+        _, (ann, *_), _, _ = listening(db, [f"text number {n}" for n in range(9)], url=receiver.url)
+        while answer(db, ann):
+            pass
+        egress = Egress(frozenset({receiver.place}))
+        assert 0 < delivering.deliver(db, egress) < 9
+        while waiting(db):
+            delivering.deliver(db, egress)
+        assert len(receiver.got) == 9
+
+
 def test_two_servers_on_one_database_do_not_send_the_same_message_at_one_time(db):
     with Receiver(wait=0.1) as receiver:
         _, (ann, *_), _, _ = listening(db, url=receiver.url)
@@ -250,8 +263,10 @@ def test_old_messages_are_forgotten(db, clock):
         egress = Egress(frozenset({receiver.place}))
         delivering.deliver(db, egress)
         clock.now += 31 * 86_400
+        answer(db, ann)
         delivering.deliver(db, egress)
-        assert webhooks.deliveries(db, project).is_empty()
+        assert webhooks.deliveries(db, project).height == 1
+        assert len(receiver.got) == 2
 
 
 # --- never inside
@@ -404,3 +419,11 @@ def test_the_page_takes_no_address_inside_and_turns_webhooks_off_and_on(tmp_path
         assert inside.got == []
         assert started.stop() == 0
         started.kill()
+
+
+def test_the_page_says_what_each_event_and_each_scope_means():
+    from tuneset.people import access
+    from tuneset.web import programs
+
+    assert tuple(programs.EVENTS) == webhooks.EVENTS
+    assert tuple(programs.SCOPES) == access.SCOPES

@@ -29,6 +29,7 @@ WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000)  # seconds between 
 LONGEST = 3 * 86_400_000  # milliseconds after which a message that waited behind others is given up, too
 KEPT = 30 * 86_400_000  # milliseconds that the list of messages goes back
 TIMEOUT = 10.0  # seconds of one try
+TURN = 20.0  # seconds after which the other jobs have their turn
 AT_ONCE = 100  # messages of one turn
 GONE = 410  # the receiver wants no more
 _hook, _delivery = tables.webhook, tables.webhook_delivery
@@ -58,11 +59,14 @@ def deliver(db: Database, egress: Egress) -> int:
     least once, and its id tells the receiver that it came before. Of a receiver that fails, the other messages wait as
     long as the one that failed: one that is slow costs 10 seconds a turn.
     """
-    db.write(_forget)
     with db.read() as tx:
         due = tx.all(_DUE, now=tx.at)
-    taken, failed = 0, set[str]()
+    if due:
+        db.write(_forget)
+    taken, failed, start = 0, set[str](), time.monotonic()
     for row in due:
+        if time.monotonic() - start > TURN:
+            break
         if row.webhook_id in failed or not db.write(partial(_claim, row=row)):
             continue
         said = send(Message(row.id, row.url, row.secret, row.body), db.now() // 1000, egress)

@@ -25,6 +25,18 @@ from tuneset.web.safety import word
 if TYPE_CHECKING:
     from tuneset.web.door import Visit
 
+SCOPES = {
+    "read": "see how far it is, and take examples and increments",
+    "add": "add texts, and make increments",
+    "label": "label, as you",
+    "live": "send what your users write",
+}
+EVENTS = {
+    "item-done": "all have labelled a text that were to, or a lead has decided it",
+    "export-made": "there is a new increment",
+    "person-left": "somebody took back what they gave: make the next increment",
+    "drift": "what your users write has changed",
+}
 MOST_FILE = 200 << 20  # bytes of a file from a browser
 _ONE = threading.Lock()  # a file takes several times its size of memory, so they are read one by one
 
@@ -137,9 +149,9 @@ def programs(visit: Visit, **shown_once: str) -> Response:
             | {"type": orjson.loads(each["body"])["type"], "at": day(each["created_at"]), "again": day(each["next_at"])}
             for each in sent
         ],
-        scopes=access.SCOPES,
-        events=webhooks.EVENTS,
-        address=f"{visit.request.url.scheme}://{visit.request.url.netloc}/api/v1/projects/{visit.id}",
+        scopes=SCOPES,
+        events=EVENTS,
+        address=f"{visit.house.scheme}://{visit.request.url.netloc}/api/v1/projects/{visit.id}",
         **({"api_token": "", "secret": ""} | shown_once),
     )
 
