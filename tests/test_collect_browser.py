@@ -323,6 +323,39 @@ def test_known_texts_are_given_by_the_keyboard_alone_and_teach_where_the_project
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_lead_adds_a_file_hands_out_an_increment_and_makes_a_token_by_the_keyboard(new, served, lead, tmp_path):
+    found = collecting.project(lead, rows="x")
+    page = new()
+    page.goto(served.link)
+    page.goto(f"{served.url}/p/{found}/data")
+    table = tmp_path / "rows.csv"
+    table.write_text("body,kind\nwhere is the large parcel?,orders\nhow do I send a hat back?,returns\n")
+    page.locator("[name=file]").set_input_files(table)
+    page.get_by_label("Its column of texts").fill("body")
+    page.get_by_label("Its columns of labels").fill("kind")
+    press(page, "Enter")
+    expect(page.get_by_role("status")).to_have_text("2 added. The text is in body.")
+    page.get_by_role("link", name="Settings").focus()
+    press(page, "Enter")
+    page.get_by_role("link", name="Programs").focus()
+    press(page, "Enter")
+    page.get_by_label("What it is for").fill("<b>nightly</b>")
+    page.get_by_role("checkbox", name="add").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("What it is for").focus()
+    press(page, "Enter")
+    expect(page.locator("code.command")).to_have_text(re.compile(r"^[\w-]{43}$"))
+    expect(page.locator("tbody").first).to_contain_text("<b>nightly</b>")
+    expect(page.locator("tbody").first).to_contain_text("add, read")
+    page.goto(f"{served.url}/p/{found}/export")
+    page.get_by_role("button", name="Make increment 1").focus()
+    press(page, "Enter")
+    expect(page.get_by_role("status")).to_have_text("Increment 1: 2 rows.")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Rows 1").click()
+    assert download.value.suggested_filename == "increment-0001.jsonl"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_every_page_fits_and_can_be_read(new, served, lead, scheme, width):
@@ -338,7 +371,10 @@ def test_every_page_fits_and_can_be_read(new, served, lead, scheme, width):
         looked(page, width)
     boss = new(**look)
     boss.goto(served.link)
-    for each in ("", "/people", "/disputes", "/quality", "/data", "/gold", "/settings"):
+    token = lead.open(f"/p/{found}/export")[1]["token"]
+    collecting.label(lead, found, "orders")
+    lead.send(f"/p/{found}/export", token=token)
+    for each in ("", "/people", "/disputes", "/quality", "/data", "/gold", "/settings", "/export", "/programs"):
         boss.goto(f"{served.url}/p/{found}{each}")
         looked(boss, width)
 

@@ -178,3 +178,19 @@ def test_the_manifest_counts_what_is_in_it():
 def test_a_fifth_of_the_groups_begins_on_the_side_of_validation():
     sides = [increments.side(str(n), SALT) for n in range(10_000)]
     assert abs(sides.count("validation") / 10_000 - 0.2) < 0.015
+
+
+def test_a_row_that_was_forgotten_leaves_the_hash_as_it_was_and_cannot_say_anything():
+    first = increment([], pl.concat([row("1", "a"), row("2", "b")]), SALT)
+    said = next(each for each in first.rows.iter_rows(named=True) if each["id"] == "1")
+    gone = pl.col("id") == "1"
+    emptied = first.rows.with_columns(
+        pl.when(~gone).then(pl.col(name)).alias(name) for name in ("text", "label")
+    ).with_columns(forgotten=pl.when(gone).then(pl.lit(increments.content_hash(said))))
+    kept = first._replace(rows=emptied)
+    assert replay([kept])["id"].to_list() == ["2"]
+    back = increment([kept], row("1", "a", "other"), SALT)
+    assert back.rows.select("op", "id").rows() == [("correct", "1"), ("tombstone", "2")]
+    for forged in (emptied.with_columns(text=pl.lit("planted")), emptied.with_columns(side=pl.lit("train2"))):
+        with pytest.raises(RunError):
+            replay([first._replace(rows=forged)])

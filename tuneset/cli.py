@@ -276,6 +276,7 @@ def review(run: str, out: str | None, back: str | None, tool: str | None, **opti
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="A free port.")
 @click.option("--public", metavar="URL", help="The https address of your proxy, by which others come.")
+@click.option("--own", multiple=True, metavar="HOST:PORT", help="A place of yours inside that webhooks may reach.")
 def collect(database: str, **options: Any) -> None:
     """Let people label in a browser.
 

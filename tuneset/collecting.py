@@ -9,29 +9,33 @@ from urllib.parse import urlsplit
 from tuneset.errors import RecipeError, need
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 
-def collect(
+def collect(  # noqa: PLR0913  one for each option of the command
     database: str | Path,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     public: str | None = None,
+    own: Collection[str] = (),
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Let people label in a browser, until Ctrl-C.
 
     `database`: a file (SQLite, made where there is none) or postgresql://USER@HOST/NAME. `public`: the address (https://…)
     under which others reach this server, through a proxy of yours that does TLS; without it only this machine is
-    answered. `ready` is called with the owner's link. Needs the extra `people`.
+    answered. `own`: places of yours ("host:port") with private addresses that webhooks may reach; others they never do.
+    `ready` is called with the owner's link. Needs the extra `people`.
 
     Errors: RecipeError for a `host` that others reach while there is no `public` address; RunError for a database that
     cannot be opened and an address that is taken.
     """
     need("starlette", "people")
-    from tuneset.people.database import open_database  # noqa: PLC0415  the extra's packages
+    from tuneset.crawl.egress import Egress  # noqa: PLC0415  the extra's packages
+    from tuneset.people.database import open_database  # noqa: PLC0415
+    from tuneset.people.delivering import deliver  # noqa: PLC0415
     from tuneset.web import collect as pages  # noqa: PLC0415
     from tuneset.web import door, serve  # noqa: PLC0415
     from tuneset.web.behind import Behind, Job  # noqa: PLC0415
@@ -45,9 +49,9 @@ def collect(
     db, taken = open_database(database), serve.listen(host, port)
     hosts = serve.names(serve.LOOPBACK[0] if host in serve.LOOPBACK else host, taken.getsockname()[1])
     hosts = frozenset({outside.netloc}) if public else hosts
-    house = door.House(db, secrets.token_urlsafe(24), hosts, "https" if public else "http")
+    house = door.House(db, secrets.token_urlsafe(24), hosts, "https" if public else "http", frozenset(own))
     address = f"https://{outside.netloc}" if public else f"http://{serve.LOOPBACK[0]}:{taken.getsockname()[1]}"
-    jobs: list[Job] = []
+    jobs = [Job("webhooks", lambda: deliver(db, Egress(house.own)), 1.0)]
     try:
         with Behind(jobs):
             serve.serve(pages.app(house), taken, lambda: ready(f"{address}/owner/{house.key}"))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 HOUR, DAY = 3_600_000, 86_400_000  # milliseconds
 SCOPES = ("read", "add", "label", "live")
+_LEADS = ("owner", "lead")
+_MAY = dict.fromkeys(SCOPES, _LEADS) | {"label": (*_LEADS, "annotator", "writer")}  # whatever a token says
 _member, _session, _invite, _token = tables.member, tables.session, tables.invite, tables.api_token
 
 _MEMBER = (
@@ -286,13 +288,34 @@ def api_user(db: Database, project: str, token: str, scope: str) -> Person:
         )
         if row is None or not good:
             raise MissingError("this API token is no good (any more)", "API", "ask a lead for a new one")
-        member(tx, person := Person(project, row.contributor_id))
+        member(tx, person := Person(project, row.contributor_id), *_MAY[scope])
         if scope not in orjson.loads(row.scopes):
             raise NotAllowedError(f"this API token may not {scope}", str(row.name), f"make one with the scope {scope}")
-        tx.run(_token.update().where(_token.c.id == row.id).values(last_used=tx.at))
+        if tx.at - (row.last_used or 0) > 60_000:  # at most once a minute, as of sessions
+            tx.run(_token.update().where(_token.c.id == row.id).values(last_used=tx.at))
         return person
 
     return db.write(used)
+
+
+def api_tokens(db: Database, project: str) -> pl.DataFrame:
+    """Return the API tokens that still open something: id, name, by (who made it), scopes (JSON), last_used, expires_at."""
+    names = tables.contributor
+    asked = (
+        sa.select(
+            _token.c.id, _token.c.name, names.c.display_name, _token.c.scopes, _token.c.last_used, _token.c.expires_at
+        )
+        .join(names, names.c.id == _token.c.contributor_id)
+        .where(_token.c.project_id == project, _token.c.revoked_at.is_(None))
+        .order_by(_token.c.id)
+    )
+    kinds = dict.fromkeys(("id", "name", "by", "scopes"), pl.String) | dict.fromkeys(
+        ("last_used", "expires_at"), pl.Int64
+    )
+    with db.read() as tx:
+        get(tx, project)
+        rows = [tuple(row) for row in tx.all(asked) if row.expires_at is None or row.expires_at > tx.at]
+    return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
 def revoke_api_token(db: Database, project: str, token_id: str, by: str | None = None) -> None:

@@ -13,12 +13,14 @@ import polars as pl
 from tuneset.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 TRAIN, VALIDATION, LEFT_OUT = "train", "validation", "left-out"
 SHARE = 0.2  # of the groups that are on the side of validation
 ADD, CORRECT, TOMBSTONE = "add", "correct", "tombstone"
 FIXED = ("id", "group", "side")  # what a tombstone keeps: no text, no label
+FORGOTTEN = "forgotten"  # the column that stands in the place of content which was taken back: its hash
+_NOTHING = ("op", *FIXED, FORGOTTEN)
 
 
 class Increment(NamedTuple):
@@ -27,7 +29,7 @@ class Increment(NamedTuple):
     number: int  # from 1
     parent: str  # the hash of the one before, "" for the first
     rows: pl.DataFrame  # op, id, group, side and the content's columns, by id
-    sha256: str  # of number, parent and rows
+    sha256: str  # of number, parent and the rows' hashes
 
 
 def side(group: str, salt: str, share: float = SHARE) -> str:
@@ -58,15 +60,16 @@ def increment(earlier: Sequence[Increment], current: pl.DataFrame, salt: str, sh
     """
     if current["id"].is_duplicated().any():
         raise RunError("an item is there twice", "the rows of an increment", "give each item one row: its consensus")
-    before = replay(earlier)
+    before = _standing(earlier)
     now = _placed(earlier, current, salt, share)
     content = [name for name in now.columns if name not in FIXED]
     changes = now.join(_whole(before, now, "was"), on="id", how="left").join(_whole(now, before, "is"), on="id")
     changes = changes.with_columns(
         op=pl.when(pl.col("was").is_null()).then(pl.lit(ADD)).when(pl.col("was") != pl.col("is")).then(pl.lit(CORRECT))
     )
+    changes = changes.drop_nulls("op").drop("was", "is")
     gone = before.join(now, on="id", how="anti").select(*FIXED, op=pl.lit(TOMBSTONE))
-    rows = pl.concat([changes.drop_nulls("op").drop("was", "is"), gone], how="diagonal").select("op", *FIXED, *content)
+    rows = pl.concat([changes, gone], how="diagonal").select("op", *FIXED, *content)
     number, parent = len(earlier) + 1, earlier[-1].sha256 if earlier else ""
     rows = rows.sort("id")
     return Increment(number, parent, rows, _sha256(number, parent, rows))
@@ -75,10 +78,17 @@ def increment(earlier: Sequence[Increment], current: pl.DataFrame, salt: str, sh
 def replay(increments: Sequence[Increment]) -> pl.DataFrame:
     """Return the rows that stand after all increments, by id: id, group, side, and the content's columns.
 
-    Raises RunError at the first increment that is not what its hash says, or does not follow the one before.
+    Rows whose content was forgotten since are left out. Raises RunError at the first increment that is not what its hash
+    says, or does not follow the one before.
     """
+    standing = _standing(increments)
+    return standing.filter(pl.col(FORGOTTEN).is_null()).drop(FORGOTTEN)
+
+
+def _standing(increments: Sequence[Increment]) -> pl.DataFrame:
+    """Replay with the rows that are forgotten: they are known, and so can be corrected or taken away."""
     check(increments)
-    nothing = pl.DataFrame(schema=dict.fromkeys(FIXED, pl.String))
+    nothing = pl.DataFrame(schema=dict.fromkeys((*FIXED, FORGOTTEN), pl.String))
     return reduce(_applied, increments, nothing).sort("id")
 
 
@@ -119,11 +129,29 @@ def manifest(each: Increment) -> dict[str, Any]:
 def canonical(rows: pl.DataFrame) -> bytes:
     """Write rows as JSON lines, by id, their columns by name: the same rows are the same bytes, whatever their order.
 
-    A column without a value in a row is not written, so that an empty new column changes no hash.
+    A column without a value in a row is not written, so that an empty new column changes no hash; messages are JSON, and
+    are written as what they are.
     """
-    lines = rows.sort("id").iter_rows(named=True)
-    told = ({name: value for name, value in line.items() if value is not None} for line in lines)
-    return b"\n".join(orjson.dumps(line, option=orjson.OPT_SORT_KEYS) for line in told)
+    return b"\n".join(_line(row) for row in _told(rows))
+
+
+def content_hash(row: Mapping[str, Any]) -> str:
+    """Hash what a row says beside its op, id, group and side; where it was forgotten its hash is all that is left.
+
+    A row should say a word that nobody can guess (`salt`): else a short text can be found again from its hash.
+    """
+    said = {name: value for name, value in row.items() if name not in _NOTHING}
+    return str(row[FORGOTTEN]) if row.get(FORGOTTEN) else hashlib.sha256(_line(said)).hexdigest()
+
+
+def _told(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    for row in rows.sort("id").iter_rows(named=True):
+        said = {name: value for name, value in row.items() if value is not None}
+        yield said | ({"messages": orjson.loads(said["messages"])} if "messages" in said else {})
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 
 def _placed(earlier: Sequence[Increment], current: pl.DataFrame, salt: str, share: float) -> pl.DataFrame:
@@ -156,7 +184,7 @@ def _one_side(sides: pl.Expr) -> pl.Expr:
 
 def _applied(rows: pl.DataFrame, each: Increment) -> pl.DataFrame:
     kept = rows.join(each.rows, on="id", how="anti")
-    return pl.concat([kept, each.rows.filter(pl.col("op") != TOMBSTONE).drop("op")], how="diagonal")
+    return pl.concat([kept, each.rows.filter(pl.col("op") != TOMBSTONE).drop("op")], how="diagonal_relaxed")
 
 
 def _whole(rows: pl.DataFrame, other: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -172,4 +200,11 @@ def _counts(rows: pl.DataFrame, name: str) -> dict[str, int]:
 
 
 def _sha256(number: int, parent: str, rows: pl.DataFrame) -> str:
-    return hashlib.sha256(f"{number}\n{parent}\n".encode() + canonical(rows)).hexdigest()
+    """Hash an increment by its rows' hashes, so that it holds when what one of them said is forgotten."""
+    hashed = hashlib.sha256(f"{number}\n{parent}\n".encode())
+    for row in _told(rows):
+        if FORGOTTEN in row and set(row) - set(_NOTHING):
+            return ""  # a row that says something is not forgotten: this is no increment of ours
+        kept = {name: row[name] for name in ("op", *FIXED)} | {"content": content_hash(row)}
+        hashed.update(_line(kept) + b"\n")
+    return hashed.hexdigest()

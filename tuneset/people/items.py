@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tuneset import model, step
 from tuneset.errors import InputError
-from tuneset.people import tables
+from tuneset.people import tables, webhooks
 from tuneset.people.access import member
 from tuneset.people.database import RefusedError, missing, to_text, words
 from tuneset.people.projects import checked_value, get, published
@@ -285,21 +285,35 @@ def _set_states(tx: Transaction, project: str, by: str | None, states: dict[str,
     tx.record(project, by, "asked", project, (None, states))
 
 
-def decide(db: Database, project: str, labels: Mapping[str, Mapping[str, Any]], posterior: Mapping[str, Any]) -> None:
-    """Write down what the answers of several people come to; what a lead has decided stays."""
+def decide(
+    db: Database, project: str, labels: Mapping[str, Mapping[str, Any] | None], posterior: Mapping[str, Any]
+) -> None:
+    """Write down what the answers of several people come to (None: nothing any more); what a lead has decided stays.
+
+    What stands already is not written, nor logged, again.
+    """
 
     def decided(tx: Transaction) -> None:
         get(tx, project)
         tx.lock_log(project)
         ours = sa.func.coalesce(_state.c.decided_by, "") != "adjudicator"
         changed = _state.update().where(_state.c.item_id == sa.bindparam("one"), _state.c.project_id == project, ours)
+        columns = ("decided_label", "posterior", "decided_by")
+        here = sa.select(_state.c.item_id, *(_state.c[name] for name in columns)).where(_state.c.project_id == project)
+        now = {row.item_id: tuple(row)[1:] for row in tx.all(here.where(ours))}
+        told: dict[str, tuple[str | None, ...]] = {
+            item: (to_text(dict(value)), to_text(posterior.get(item)), "consensus") if value else (None, None, None)
+            for item, value in labels.items()
+        }
+        new = sorted(item for item in told if item in now and now[item] != told[item])
+        fixed: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
         rows = [
-            {"one": item, "decided_label": to_text(dict(value)), "posterior": to_text(posterior.get(item))}
-            for item, value in sorted(labels.items())
+            {"one": item, **{f"new_{name}": told[item][place] for place, name in enumerate(columns)}} for item in new
         ]
-        fixed: dict[str, Any] = {name: sa.bindparam(name) for name in ("decided_label", "posterior")}
-        tx.each(changed.values(**fixed, decided_by="consensus"), rows)
-        tx.record(project, None, "decided", project, (None, {row["one"]: row["decided_label"] for row in rows}))
+        if rows:
+            tx.each(changed.values(fixed), rows)
+        if said := {item: told[item][0] for item in new if told[item][0] != now[item][0]}:
+            tx.record(project, None, "decided", project, (None, said))
 
     if labels:
         db.write(decided)
@@ -326,6 +340,7 @@ def adjudicate(db: Database, person: Person, item: str, value: Mapping[str, Any]
         tx.run(known.update().where(known.c.item_id == item).values(value=label, explanation=words(rationale)))
         settle(tx, own, item)
         tx.record(project, person.contributor, "adjudicated", item, (None, label))
+        webhooks.tell(tx, project, "item-done", {"item": item, "by": "adjudicator"})
 
     db.write(decided)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 
-from tuneset.people import tables
+from tuneset.people import tables, webhooks
 from tuneset.people.database import missing
 from tuneset.people.projects import get
 from tuneset.people.queue import settle_all
@@ -30,8 +30,9 @@ def withdraw(db: Database, person: Person, by: str | None = None) -> Withdrawn:
     """Take a person and all that they gave out of a project.
 
     Their answers and the items that they wrote stay as tombstones: an id and the state "withdrawn", without words, so
-    that the next export can say that they are gone. Others' answers to those items leave the exports with them; what the
-    person answered goes back to the queue. Their drafts, leases, skips, answers about themselves, API tokens and
+    that the next export can say that they are gone; in the increments that were made their texts, and the labels that
+    nobody else gave, are emptied. Others' answers to those items leave the exports with them; what the person answered
+    goes back to the queue. Their drafts, leases, skips, answers about themselves, API tokens and
     consents end here; their name and their sessions go when this was their last project. The log keeps that something
     was done, and no more what; its chain holds (see `Transaction.record`).
 
@@ -54,12 +55,15 @@ def _withdraw(tx: Transaction, person: Person, by: str | None) -> Withdrawn:
     tx.lock_log(person.project)
     written = _empty_items(tx, person)
     _empty_answers(tx, person)
+    _empty_exports(tx, person)
     tx.run(member.update().where(*own).values(state="withdrawn", quota_cell=None))
     _forget_person(tx, person)
     promoted = _promote(tx, person)
     settle_all(tx, project.overlap, sa.or_(touched, _state.c.item_id.in_(promoted)))
     after = {"annotations": [list(row) for row in answers], "items": written, "promoted": promoted}
     tx.record(person.project, by or person.contributor, "withdrew", person.contributor, (None, after))
+    told = {"person": person.contributor, "annotations": len(answers), "items": len(written)}
+    webhooks.tell(tx, person.project, "person-left", told)
     return Withdrawn(len(answers), len(written))
 
 
@@ -93,6 +97,14 @@ def _empty_answers(tx: Transaction, person: Person) -> None:
     tx.run(_annotation.update().where(*_of(_annotation, person)).values(gone))
     flags = tables.flag
     tx.run(flags.update().where(*_of(flags, person)).values(reason="", note="", resolution="withdrawn"))
+
+
+def _empty_exports(tx: Transaction, person: Person) -> None:
+    """Empty, in the increments that were made, the texts that the person wrote and the labels that were theirs alone."""
+    kept, answered = tables.export_item, sa.select(_annotation.c.id).where(*_of(_annotation, person))
+    wrote = sa.select(_item.c.id).where(_authored(person))
+    theirs = sa.or_(kept.c.item_id.in_(wrote), kept.c.annotation_id.in_(answered))
+    tx.run(kept.update().where(kept.c.project_id == person.project, theirs).values(content=None))
 
 
 def _forget_person(tx: Transaction, person: Person) -> None:

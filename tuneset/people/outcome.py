@@ -12,6 +12,8 @@ from tuneset.people import consensus, items, overview, tables
 from tuneset.people.projects import get, published
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tuneset.people.consensus import Method
     from tuneset.people.database import Database
 
@@ -24,11 +26,21 @@ def settle(db: Database, project: str, method: Method = "dawid-skene") -> pl.Dat
     found = consensus.consensus(said.filter(pl.col("value").is_not_null()), method)
     told = found.filter(pl.col("value").is_not_null())
     field, many = schema.get("field", "label"), bool(schema.get("many"))
-    labels = {
+    labels: dict[str, dict[str, Any] | None] = {
         item: {field: orjson.loads(value) if many else value} for item, value in told.select("item", "value").rows()
     }
-    items.decide(db, project, labels, {item: {"sure": sure} for item, sure in told.select("item", "sure").rows()})
+    nothing = dict.fromkeys(_decided(db, project) - labels.keys())  # answers were taken back since
+    items.decide(
+        db, project, nothing | labels, {item: {"sure": sure} for item, sure in told.select("item", "sure").rows()}
+    )
     return found
+
+
+def _decided(db: Database, project: str) -> set[str]:
+    state = tables.item_state
+    asked = sa.select(state.c.item_id).where(state.c.project_id == project, state.c.decided_by == "consensus")
+    with db.read() as tx:
+        return {row.item_id for row in tx.all(asked)}
 
 
 def rows(db: Database, project: str) -> pl.DataFrame:
@@ -66,14 +78,20 @@ def _sure(posterior: str | None, decided_by: str | None) -> float | None:
 
 def lines(db: Database, project: str) -> bytes:
     """Write the rows as lines of JSON that `tuneset prepare` reads: the text, its labels, who wrote it, how sure that is."""
-    made = [
-        {"id": row["id"]}
-        | ({"messages": orjson.loads(row["messages"])} if row["messages"] else {"text": row["text"]})
-        | orjson.loads(row["labels"])
-        | {name: row[name] for name in ("contributor", "sure", "answers") if row[name] is not None}
-        for row in rows(db, project).iter_rows(named=True)
-    ]
-    return b"".join(orjson.dumps(each) + b"\n" for each in made)
+    return b"".join(parts(rows(db, project)))
+
+
+def parts(found: pl.DataFrame) -> Iterator[bytes]:
+    """Write rows as lines of JSON, a thousand at a time."""
+    for part in found.iter_slices(1000):
+        made = [
+            {"id": row["id"]}
+            | ({"messages": orjson.loads(row["messages"])} if row["messages"] else {"text": row["text"]})
+            | orjson.loads(row["labels"])
+            | {name: row[name] for name in ("contributor", "sure", "answers") if row[name] is not None}
+            for row in part.iter_rows(named=True)
+        ]
+        yield b"".join(orjson.dumps(each) + b"\n" for each in made)
 
 
 def find(db: Database, name: str = "") -> Any:

@@ -93,7 +93,7 @@ class _Replayed:
     annotations: dict[str, Annotation] = field(default_factory=dict)
     items: dict[str, str] = field(default_factory=dict)
     gold: set[str] = field(default_factory=set)
-    decided: dict[str, tuple[str, str]] = field(default_factory=dict)
+    decided: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     flags: set[tuple[str, str]] = field(default_factory=set)
 
     def take(self, event: Event) -> None:
@@ -132,7 +132,7 @@ class _Replayed:
         self.flags.discard((event.subject, event.actor or ""))
 
     def _decided(self, event: Event) -> None:
-        mine = {item: (label, "consensus") for item, label in event.after.items()}
+        mine = {item: (label, "consensus" if label else None) for item, label in event.after.items()}
         self.decided = mine | {
             item: said for item, said in self.decided.items() if item not in mine or said[1] == "adjudicator"
         }

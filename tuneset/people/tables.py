@@ -447,6 +447,10 @@ export_item = _table(
     _text("item_id", key=True),
     _text("annotation_id", sa.ForeignKey("annotation.id"), null=True),  # null where many answers made one
     _text("op"),
+    _text("group_key"),
+    _text("side"),
+    _text("content", null=True),  # JSON; null in a tombstone, and where its person took it back
+    _text("content_hash"),  # what is left of it then, so that the chain of increments holds
     _one_of("op", "add", "correct", "tombstone"),
     _of_item(),
 )
@@ -470,6 +474,7 @@ webhook_delivery = _table(
     _time("created_at"),
     _text("body"),
     _text("status"),
+    _text("said", null=True),  # the last answer: a status, or a word
     _count("tries"),
     _time("next_at", null=True),
     _one_of("status", "waiting", "delivered", "given up"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from tuneset.people import gold, tables
+from tuneset.people import gold, tables, webhooks
 from tuneset.people.access import member, same
 from tuneset.people.database import RefusedError, digest, missing, to_text, words
 from tuneset.people.items import example, example_of
@@ -78,6 +78,7 @@ _SUGGESTED = (
     )
 )
 _KIND = sa.select(_state.c.gold, _state.c.audit, _state.c.decided_by).where(_state.c.item_id == ITEM)
+_NEED = sa.select(_state.c.need).where(_state.c.item_id == ITEM)
 _REPEATED = sa.select(_annotation).where(*_mine(_annotation), _annotation.c.token_hash == sa.bindparam("hash"))
 _PASSED = sa.select(sa.or_(sa.exists().where(*_this(_skip)), sa.exists().where(*_this(_flag))))
 _REVISED = (
@@ -345,6 +346,8 @@ def _submit(tx: Transaction, person: Person, token: str, value: Mapping[str, Any
     said_of = {"annotation": row["id"], "state": state, "value": said, "revision_of": row["revision_of"]}
     _let_go(tx, person, held.item_id)
     _finish(tx, person, held.item_id, _Act(_annotation, row, "labelled", said_of))
+    if state == "active" and not kind.gold and not tx.run(_NEED, item=held.item_id).scalar_one():
+        webhooks.tell(tx, person.project, "item-done", {"item": held.item_id, "by": "people"})
     return Submitted(row["id"], state)
 
 

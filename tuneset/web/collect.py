@@ -9,14 +9,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from tuneset.errors import TunesetError
 from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
 from tuneset.people.projects import Settings
-from tuneset.web import gold, lead, work
+from tuneset.web import api, gold, lead, programs, work
 from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
@@ -68,10 +68,23 @@ def app(house: House) -> Starlette:
         written("/gold", gold.add, *LEADS),
         shown("/data", lead.data, *LEADS),
         written("/data", lead.add, *LEADS),
+        Route(
+            "/p/{project}/file",
+            writes(house, programs.upload, *LEADS, files=1),
+            methods=["POST"],
+            max_body_size=programs.MOST_FILE,
+        ),
+        shown("/export", programs.increments, *LEADS),
+        written("/export", programs.make, *LEADS),
+        shown("/export/{number:int}.jsonl", programs.rows, *LEADS),
+        shown("/export/{number:int}.json", programs.manifest, *LEADS),
+        shown("/programs", programs.programs, *LEADS),
+        written("/programs", programs.change, *LEADS),
         shown("/settings", lead.settings, *LEADS),
         written("/settings", lead.change, *LEADS),
         shown("/examples.jsonl", lead.examples, *LEADS),
         shown("", _project, *ANYBODY),
+        Mount("/api/v1", api.app(house)),
         Route("/healthz", _healthy(house)),
         Route("/static/{name}", static),
     ]

@@ -36,6 +36,7 @@ class House:
     key: str  # of the owner's link
     hosts: frozenset[str]
     scheme: str = "http"
+    own: frozenset[str] = frozenset()  # places of the user's own, "host:port", that webhooks may reach
 
     def cookie(self, request: Request) -> str:
         """Name the cookie of a session; browsers keep one jar for all ports of a machine."""
@@ -99,13 +100,23 @@ def sees(house: House, view: Callable[[Visit], Response], *roles: str, project: 
     return endpoint
 
 
-def writes(house: House, view: Callable[[Visit], Response], *roles: str, project: bool = True) -> Callable[..., Any]:
-    """Do the same for a form: it must be one of ours, made for this session."""
+def writes(
+    house: House, view: Callable[[Visit], Response], *roles: str, project: bool = True, files: int = 0
+) -> Callable[..., Any]:
+    """Do the same for a form: it must be one of ours, made for this session.
+
+    A form with files is read after its sender is known: a stranger's would fill the disk.
+    """
 
     async def endpoint(request: Request) -> Response:
         session = request.cookies.get(house.cookie(request), "")
-        form = await posted(request, session) if session else FormData()
-        return await run_in_threadpool(lambda: view(_visit(house, request, roles, form, project=project)))
+        if files:
+            await run_in_threadpool(lambda: _visit(house, request, roles, project=project))
+        form = await posted(request, session, files=files) if session else FormData()
+        try:
+            return await run_in_threadpool(lambda: view(_visit(house, request, roles, form, project=project)))
+        finally:
+            await form.close()
 
     return endpoint
 

@@ -80,12 +80,12 @@ class Safe:
         return ""
 
 
-async def posted(request: Request, secret: str, purpose: str = "form") -> FormData:
+async def posted(request: Request, secret: str, purpose: str = "form", files: int = 0) -> FormData:
     """Read the form of a request that writes; refused where it lacks the token that our pages put into their forms."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise HTTPException(415, "This takes forms only.")
-    form = await request.form(max_files=0, max_fields=MOST_FIELDS, max_part_size=MOST_BODY)
+    form = await request.form(max_files=files, max_fields=MOST_FIELDS, max_part_size=MOST_BODY)
     if not same(str(form.get("token", "")), signed(secret, purpose)):
         raise HTTPException(403, "This form is not one of ours, or too old. Open the page again.")
     return form
