@@ -124,6 +124,26 @@ def test_what_a_lead_decides_can_be_asked_of_others(served, lead):
     assert "settled" not in cem.send(f"/p/{found}/work", token=form["token"], do="undo")
 
 
+def test_what_people_report_of_a_known_text_comes_to_the_lead_who_settles_it(served, lead):
+    found = collecting.project(lead, rows="a text that nobody knows")
+    known(lead, found, "text,label\none text,orders\n")
+    rules(lead, found, gold_share="100")
+    path = invitation(lead, found, uses=2)
+    for name in ("Ann", "Bob"):
+        person = joined(served, path, name)
+        form = person.open(f"/p/{found}/work")[1]
+        person.send(f"/p/{found}/work", **(form | {"do": "flag", "reason": "it is broken or empty"}))
+    page, form = lead.open(f"/p/{found}/disputes")
+    assert "it is broken or empty" in page
+    lead.send(f"/p/{found}/disputes", **form, label="returns")
+    assert "People agree on all" in lead.open(f"/p/{found}/disputes")[0]
+    assert "returns" in lead.open(f"/p/{found}/gold")[0].partition("<table")[2]
+    db = open_database(served.database)
+    assert replay.recount(db, found) == []
+    assert replay.state_of(replay.events(db, found)) == replay.state_now(db, found)
+    db.close()
+
+
 @pytest.fixture
 def db(tmp_path):
     opened = open_database(tmp_path / "people.db")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import closing
 from html import unescape
 
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from review_run import HOSTILE
 from test_review_browser import press
+from test_review_exchange import grown
 
 import tuneset
 from tuneset import Dataset, model
@@ -266,6 +268,25 @@ def test_whatever_people_answer_each_finding_is_counted_once_and_only_what_they_
         assert sum(kinds) + taken.refused + taken.again == count
         assert {row["finding"]: row["verdict"] for row in decisions(run)} == wanted
         assert (run.review_in(address).answered, len(decisions(run))) == (0, sum(taken.by.values()))
+
+
+@pytest.mark.slow
+def test_twenty_thousand_findings_go_to_a_project_and_come_back_in_seconds(run, tmp_path):
+    run = grown(run, 155)
+    address = f"people:{tmp_path}/people.db#x"
+    start = time.monotonic()
+    asked_for = run.review_to(address)
+    out = time.monotonic() - start
+    start = time.monotonic()
+    again = run.review_to(address)
+    twice = time.monotonic() - start
+    start = time.monotonic()
+    taken = run.review_in(address)
+    back = time.monotonic() - start
+    sys.stdout.write(f"{asked_for.waiting:,} findings, out {out:.1f} s, again {twice:.1f} s, back {back:.1f} s\n")
+    assert asked_for.waiting >= 20_000
+    assert (again.new, again.away, taken.unanswered) == (0, 0, asked_for.waiting)
+    assert max(out, twice, back) < 60
 
 
 @pytest.fixture

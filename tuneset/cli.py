@@ -262,7 +262,7 @@ def review(run: str, out: str | None, back: str | None, tool: str | None, **opti
     from tuneset import Dataset, terminal
 
     if out and out.startswith("people:"):
-        return terminal.asked(Dataset.open(run).review_to(out), run, out)
+        return terminal.asked(Dataset.open(run).review_to(out), run)
     if out:
         return terminal.went_out(Dataset.open(run).review_out(out, tool or "csv"), run)
     if back:

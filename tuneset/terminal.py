@@ -339,13 +339,13 @@ def went_out(done: Exported, run: str) -> None:
     say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from FILE", style="dim"))
 
 
-def asked(done: Asked, run: str, address: str) -> None:
+def asked(done: Asked, run: str) -> None:
     """Say what a team is asked now, and how it goes on."""
     screen = console()
     told = f"  {counted(done.waiting, 'question')} in {done.project!r}: {done.new:,} new"
     say_whole(screen, Text(f"{told}, {done.away:,} that nobody needs to answer any more put away"))
     say_whole(screen, Text(f"  People answer them in: tuneset collect {done.database}", style="dim"))
-    say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from '{address}'", style="dim"))
+    say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from '{done.address}'", style="dim"))
 
 
 def came_back(done: Taken, run: str) -> None:

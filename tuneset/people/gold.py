@@ -21,7 +21,7 @@ _gold, _item, _annotation = tables.gold, tables.item, tables.annotation
 
 
 class Known(NamedTuple):
-    """A text, the label that is right for it (a key of the label schema), and why."""
+    """A text, the label that is right for it (a key of the label schema; of several, semicolons between them), and why."""
 
     text: str
     label: str
@@ -46,7 +46,7 @@ def add(db: Database, project: str, known: Sequence[Known], by: str | None = Non
     with db.read() as tx:
         schema = published(tx, project, "label_schema") or {}
     field, many = schema.get("field", "label"), bool(schema.get("many"))
-    values = {text: {field: [each.label] if many else each.label} for text, each in rows.items()}
+    values = {text: {field: _several(each.label) if many else each.label} for text, each in rows.items()}
     for value in values.values():
         checked_value(schema, value)
     there = items.with_text(db, project, list(rows))
@@ -100,6 +100,11 @@ def taught(tx: Transaction, person: Person, annotation: str) -> Taught | None:
     if row is None or flat(row.value, schema) == flat(row.right, schema):
         return None
     return Taught(row.text or "", _words(row.value, schema), _words(row.right, schema), row.explanation)
+
+
+def _several(label: str) -> list[str]:
+    """Read the labels of a text that may have several: semicolons part them."""
+    return [each.strip() for each in label.split(";") if each.strip()]
 
 
 def _words(value: str, schema: dict[str, Any]) -> str:

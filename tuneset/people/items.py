@@ -320,7 +320,7 @@ def decide(
 
 
 def adjudicate(db: Database, person: Person, item: str, value: Mapping[str, Any], rationale: str = "") -> None:
-    """Let a lead decide an item: it leaves the queue, and answers to it can no more be taken back."""
+    """Let a lead decide an item: it leaves the queue, its flags are settled, and answers to it can no more be taken back."""
 
     def decided(tx: Transaction) -> None:
         member(tx, person, *LEADS)
@@ -333,6 +333,9 @@ def adjudicate(db: Database, person: Person, item: str, value: Mapping[str, Any]
         row = {"id": tx.new_id(), "project_id": project, "item_id": item, "created_at": tx.at, "value": label}
         row |= {"decided_by": person.contributor, "rationale": words(rationale)}
         tx.add(tables.adjudication, row | {"seen_annotations": to_text(sorted(each.id for each in seen))})
+        flags = tables.flag
+        waiting = (flags.c.item_id == item, flags.c.resolution.is_(None))
+        tx.run(flags.update().where(*waiting).values(resolved_by=person.contributor, resolution="keep"))
         tx.lock_log(project)
         where = _state.c.item_id == item
         tx.run(_state.update().where(where).values(decided_label=label, decided_by="adjudicator", posterior=None))

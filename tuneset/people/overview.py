@@ -106,14 +106,17 @@ def disputes(db: Database, project: str, limit: int = 50) -> list[dict[str, Any]
         .where(said.c.item_id == _state.c.item_id, said.c.state.in_(tables.LIVE))
         .scalar_subquery()
     )
+    undecided = sa.func.coalesce(_state.c.decided_by, "") != "adjudicator"
     asked = (
         sa.select(_state.c.item_id, _item.c.text, _state.c.n_flag)
         .join(_item, _item.c.id == _state.c.item_id)
         .where(
             _state.c.project_id == project,
             _item.c.state == "open",
-            sa.func.coalesce(_state.c.decided_by, "") != "adjudicator",
-            sa.or_(_state.c.n_flag > 0, sa.and_(_state.c.n_valid > 1, different > 1)),
+            sa.or_(
+                sa.and_(_state.c.n_flag > 0, sa.or_(undecided, _state.c.gold)),  # a known item is asked, though decided
+                sa.and_(_state.c.n_valid > 1, different > 1, undecided),
+            ),
         )
         .order_by(_state.c.n_flag.desc(), _state.c.draw)
         .limit(limit)

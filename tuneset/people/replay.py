@@ -139,6 +139,7 @@ class _Replayed:
 
     def _adjudicated(self, event: Event) -> None:
         self.decided[event.subject] = (event.after, "adjudicator")
+        self.flags = {(item, who) for item, who in self.flags if item != event.subject}
 
     def _resolved(self, event: Event) -> None:
         self.flags = {(item, who) for item, who in self.flags if item != event.subject}

@@ -13,6 +13,7 @@ from tuneset.review.queue import EVERYTHING, TWINS, Filters, waiting
 if TYPE_CHECKING:
     from tuneset.review.queue import Queue
 
+BESIDE = ("text", "label", "labels", "source")  # of each twin
 OFFERED = {  # the verdicts that a person is shown
     "accept": "right: do what is suggested",
     "reject": "wrong: leave it as it is",
@@ -33,9 +34,7 @@ class Column(NamedTuple):
 class Items(NamedTuple):
     """The findings that go out, in the order of the queue, and the label columns of the run."""
 
-    rows: (
-        pl.DataFrame
-    )  # id, saw, rule, field, says, text, before, after, labels, score; twins: a list of text and labels
+    rows: pl.DataFrame  # id, saw, rule, field, says, text, before, after, labels, score; twins: a list of BESIDE
     columns: list[Column]
 
 
@@ -75,10 +74,12 @@ def items(queue: Queue, findings: pl.DataFrame) -> Items:
         .explode("twin")
         .drop_nulls("twin")
         .join(
-            queue.examples.select(twin="id", twin_text="text", twin_labels="labels"), on="twin", maintain_order="left"
+            queue.examples.select(twin="id", **{f"twin_{name}": pl.col(name) for name in BESIDE}),
+            on="twin",
+            maintain_order="left",
         )
         .group_by("place", maintain_order=True)
-        .agg(twins=pl.struct(text="twin_text", labels="twin_labels"))
+        .agg(twins=pl.struct(pl.col(f"twin_{name}").alias(name) for name in BESIDE))
     )
     rows = (
         numbered.with_columns(saw=model.seen(findings))

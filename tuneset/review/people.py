@@ -20,7 +20,7 @@ from tuneset.people import access, items, outcome, overview, projects, tables
 from tuneset.people.database import open_database
 from tuneset.people.projects import Settings
 from tuneset.review import exchange, queue
-from tuneset.review.items import Read, Said, columns
+from tuneset.review.items import Read, Said, columns, gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,8 @@ class Asked(NamedTuple):
     """What a project asks now: how many questions wait, how many are `new`, and how many were put `away`."""
 
     project: str
-    database: str
+    database: str  # and the whole address; both without a password
+    address: str
     waiting: int
     new: int
     away: int
@@ -81,7 +82,7 @@ def ask(run: Dataset, address: str) -> Asked:
         away = items.ask_only(db, project, questions["id"].to_list())
         with db.read() as tx:
             name = projects.get(tx, project).name
-    return Asked(name, named.database, waiting.height, added.added, away)
+    return Asked(name, shown(named.database), shown(address), waiting.height, added.added, away)
 
 
 def _project(db: Database, name: str, where: str) -> str:
@@ -117,28 +118,25 @@ def _publish(db: Database, project: str, found: Queue) -> None:
 def _questions(found: Queue, waiting: pl.DataFrame) -> pl.DataFrame:
     """Make an Example of each finding: what is shown of it stands in `extra`."""
     titles = {each["rule"]: each["title"] for each in (*recipe.explain(), *recipe.check_pages())}
-    extra = [
-        orjson.dumps(_question(found, row, titles)).decode()
-        for row in waiting.with_columns(model.seen(waiting)).iter_rows(named=True)
-    ]
-    both = waiting.select(pl.concat_str("id", model.seen(waiting), separator="\x00")).to_series()
-    return waiting.select(
+    gathered = gather(found).rows
+    asked = waiting.with_columns(gathered["saw"], gathered["twins"])
+    extra = [orjson.dumps(_question(row, titles)).decode() for row in asked.iter_rows(named=True)]
+    both = asked.select(pl.concat_str("id", "saw", separator="\x00")).to_series()
+    return asked.select(
         pl.col("text").fill_null(""), "label", "labels", "messages", "source",
         id=model.digest(both), extra=pl.Series(extra, dtype=pl.String),
         groups=pl.lit([], dtype=pl.List(pl.String)), origin=pl.lit("{}"),
     ).select(model.EXAMPLES.names())  # fmt: skip
 
 
-def _question(found: Queue, row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
-    beside = queue.twins(found, row)
-    near = [{name: each[name] for name in ("text", "label", "labels", "source")} for each in beside]
+def _question(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
     return {name: row[name] for name in SHOWN} | {
         "finding": row["id"],
         "saw": row["saw"],
         "why": titles.get(row["rule"], ""),
-        "twins": near,
+        "twins": row["twins"],
         "others": len(row["others"]),
-        "choices": queue.choices(row, beside),
+        "choices": queue.choices(row, row["twins"]),
     }
 
 
