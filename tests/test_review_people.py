@@ -336,3 +336,37 @@ def test_questions_are_answered_by_keys_on_a_narrow_dark_screen(page, run, team)
     looked(page, 320)
     assert run.review_in(address).answered == 13
     assert HOSTILE in {row["text"] for row in queue.read(run).examples.to_dicts()}
+
+
+def test_a_team_answers_and_a_lead_settles_without_scripts(page, run, team):
+    from test_collect_browser import come, looked
+
+    lead, found, address = team
+    rules(lead, found, overlap="2")
+    path = invitation(lead, found, uses=2)
+
+    def opened():
+        context = page.context.browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 700})
+        return context.new_page()
+
+    for name, button in (("Ann", "Drop it"), ("Bob", "Keep it")):
+        person = come(opened(), lead.served, path, name)
+        person.get_by_role("button", name=button).click()
+        person.get_by_text("Ask a lead").click()
+        person.get_by_label("What you would like to know").fill(f"{name} asks")
+        person.get_by_role("button", name="Ask", exact=True).click()
+        person.get_by_role("button", name="Undo").wait_for()
+    boss = opened()
+    boss.goto(lead.served.link)
+    boss.goto(f"{lead.served.url}/p/{found}/disputes")
+    assert "asks" in boss.locator("main").inner_text()
+    boss.get_by_role("button", name="Ask nobody").click()
+    assert "They said: yes, no" in boss.locator("main").inner_text()
+    boss.get_by_label("Why, if you like").first.fill("it is the older one")
+    boss.get_by_role("button", name="Keep it").click()
+    page.goto(lead.served.link)
+    for each in ("disputes", "data", "settings", "quality", "people", "guide", ""):
+        page.goto(f"{lead.served.url}/p/{found}/{each}".rstrip("/"))
+        looked(page, 320)
+    assert run.review_in(address).answered == 1
+    assert decisions(run)[0]["why"] == "tuneset collect: it is the older one"
