@@ -14,7 +14,7 @@ from tuneset.people import access, incoming, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import RefusedError, open_database
 from tuneset.people.projects import Person
-from tuneset.web.api import Pace
+from tuneset.web.api import A_MINUTE, Pace
 
 HTTPException = pytest.importorskip(
     "starlette.exceptions", reason="no app: pip install 'tuneset[people]'"
@@ -174,6 +174,30 @@ def test_a_program_skips_and_flags_as_its_person(served, lead, project):
     for wrong in ({}, {"token": third["token"]}, {"token": third["token"], "value": "nothing of ours"}, [], "x"):
         status, said = program.ask("POST", "/labels", wrong)
         assert (status, set(said)) == (409, {"what", "where", "hint"})
+
+
+def test_the_token_of_an_item_opens_it_in_its_own_project_only(served, lead, project):
+    other = collecting.project(lead, rows="a text of another project")
+    there, here = (Program(served, each, token(lead, each, "label", "read")) for each in (other, project))
+    held = there.ask("POST", "/next")[1]["token"]
+    assert here.ask("POST", "/labels", {"token": held, "value": "orders"})[0] == 404
+    assert here.ask("POST", "/labels", {"token": held, "skip": "x"})[0] == 404
+    assert there.ask("GET")[1]["annotations"] == here.ask("GET")[1]["annotations"] == 0
+
+
+def test_a_program_that_asks_without_end_is_slowed_down(served, lead, project):
+    key = token(lead, project, "read")
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    for _ in range(2 * A_MINUTE + 1):  # a minute may end in between
+        connection.request("GET", f"/api/v1/projects/{project}/increments", headers={"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        said = json.loads(answer.read())
+        if answer.status != 200:
+            break
+    connection.close()
+    assert (answer.status, answer.headers["retry-after"]) == (429, "60")
+    assert said["what"] == "More than 1,200 requests a minute."
+    assert Program(served, project, token(lead, project, "read")).ask("GET")[0] == 200
 
 
 # --- what it is refused

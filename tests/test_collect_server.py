@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -223,6 +224,24 @@ def test_an_invitation_lets_in_as_many_as_it_says_and_nobody_once_it_has_ended(s
     lead.send(f"/p/{project}/people", token=form["token"], revoke=ended)
     assert Client(served).ask("GET", other)[0] == 404
     assert Client(served).ask("GET", "/join/" + "x" * 43)[0] == 404
+
+
+def test_behind_a_proxy_an_invitation_leads_to_the_address_of_the_proxy(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    started = Collecting(tmp_path / "people.db", "--public", "https://label.example.org", "--port", str(port))
+    at, started.port = {"Host": "label.example.org"}, port
+    boss = Client(started)
+    assert boss.ask("GET", started.link.removeprefix("https://label.example.org"), **at)[0] == 303
+    page = boss.ask("GET", "/new", **at)[2]
+    token = re.search(r'name="token" value="([^"]+)"', page)[1]
+    place = boss.ask("POST", "/new", {"token": token, "name": "Shop", "labels": "a\nb", "overlap": "1"}, **at)[1][
+        "location"
+    ]
+    found = re.search(r"/p/([^/?]+)", place)[1]
+    sent = {"token": token, "role": "annotator", "uses": 1, "days": 14}
+    assert "https://label.example.org/join/" in boss.ask("POST", f"/p/{found}/people", sent, **at)[2]
+    started.kill()
 
 
 def test_many_who_come_at_once_with_one_invitation_do_not_get_in_more_often_than_it_says(served, lead, project):

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -145,6 +146,38 @@ def test_who_leaves_is_gone_from_increments_that_were_made_and_the_chain_holds(d
     assert third.rows["side"][0] == before[answered[0].example["id"]]["side"]
     assert database_bytes(db, "a text that Bob alone could write") == []
     sound(db, project)
+
+
+def test_who_leaves_while_an_increment_is_made_is_not_in_it(db, monkeypatch):
+    project, (_, bob, _) = project_of(db, TEXTS[:2])
+    items.write(db, bob, "a text that Bob alone could write", {"category": "other"})
+    items.add(db, project, frame(["labelled before"], source="more", labels=['{"category": "other"}']))
+    read, times = exports._current, []
+
+    def slow(*given):
+        rows = read(*given)
+        if not times:
+            leaving.withdraw(db, bob)
+        times.append(rows.height)
+        return rows
+
+    monkeypatch.setattr(exports, "_current", slow)
+    assert exports.export(db, project).rows["text"].to_list() == ["labelled before"]
+    assert times == [2, 1]
+    assert "Bob" not in exports.lines(db, project, 1).decode()
+
+
+def test_increments_that_are_made_at_one_time_follow_each_other(db, postgresql):
+    for opened in (db, open_database(fresh(postgresql))):
+        project, (ann, *_) = project_of(opened, TEXTS)
+        label_all(opened, ann)
+        with ThreadPoolExecutor(4) as pool:
+            found = [pool.submit(exports.export, opened, project) for _ in range(4)]
+        errors = [each.exception() for each in found]
+        assert [str(each.what) for each in errors if each] == ["nothing has changed since increment 1"] * 3
+        assert exports.standing(opened, project).height == len(TEXTS)
+        sound(opened, project)
+    opened.close()
 
 
 def database_bytes(db, words):

@@ -32,8 +32,17 @@ def examples(lines: Sequence[bytes], source: str, field: str, first: int = 1) ->
     [('hello', None), ('bye', '{"category":"other"}')]
     """
     rows = [_row(line, field, f"line {number}") for number, line in enumerate(lines, first) if line.strip()]
-    frame = pl.DataFrame([row | {"source": row["source"] or source} for row in rows], schema=model.EXAMPLES)
+    ids = _ids([row["id"] for row in rows])
+    filled = [row | {"id": ids[row["id"]], "source": row["source"] or source} for row in rows]
+    frame = pl.DataFrame(filled, schema=model.EXAMPLES)
     return frame.with_columns(label=model.answers(frame["labels"]))
+
+
+def _ids(names: Sequence[str]) -> dict[str, str]:
+    """Give each name its id, whatever else is sent with it: a line is the same one in any part of any body."""
+    unique = pl.Series(list(dict.fromkeys(names)), dtype=pl.String)
+    made = model.example_ids("api", unique)
+    return {name: name if _ID.fullmatch(name) else new for name, new in zip(unique, made, strict=True)}
 
 
 def _row(line: bytes, field: str, where: str) -> dict[str, Any]:
@@ -56,7 +65,7 @@ def _row(line: bytes, field: str, where: str) -> dict[str, Any]:
     extra = _json(said.get("extra"), dict, "extra", where) or {}
     extra |= {name: value for name, value in said.items() if name not in _OURS and name != field}
     return {
-        "id": _id(said.get("id"), text, messages, where),
+        "id": _name(said.get("id"), text, messages, where),
         "text": text or None,
         "label": None,
         "labels": to_text(given) if given else None,
@@ -85,10 +94,10 @@ def _json(value: Any, kind: type, name: str, where: str) -> Any:
     return found
 
 
-def _id(given: Any, text: str, messages: Any, where: str) -> str:
+def _name(given: Any, text: str, messages: Any, where: str) -> str:
+    """Return an Example's own id, or that by which the line is known again."""
     if isinstance(given, str) and _ID.fullmatch(given):
         return given
     if given is not None and not isinstance(given, (str, int)):
         raise RefusedError("id is neither a text nor a whole number", where, '"id": "17"')
-    content = f"id\0{given}" if given is not None else f"text\0{text}\0{to_text(messages)}"
-    return str(model.example_ids("api", pl.Series([content]))[0])
+    return f"id\0{given}" if given is not None else f"text\0{text}\0{to_text(messages)}"

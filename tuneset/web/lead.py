@@ -68,7 +68,7 @@ def invite(visit: Visit) -> Response:
         return visit.go(f"/p/{visit.id}/people", said="Removed. What they gave stays.")
     uses, days = (int(told) if (told := word(form, name, 4)).isdigit() else 0 for name in ("uses", "days"))
     token = access.invite(visit.db, visit.id, Invite(word(form, "role"), uses, days), by=visit.contributor)
-    return people(visit, f"{visit.request.url.scheme}://{visit.request.url.netloc}/join/{token}")
+    return people(visit, f"{visit.house.scheme}://{visit.request.url.netloc}/join/{token}")
 
 
 # --- how well it goes

@@ -19,7 +19,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def listen(host: str, port: int) -> socket.socket:
     """Take a port (0: a free one) before anything is said of it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # the protocol is named: only then does asyncio send each page at once (TCP_NODELAY), and not 40 ms later
+    # the protocol is named, or asyncio leaves Nagle's algorithm on: 49 ms, not 2.5, for a request of a kept connection
     taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
