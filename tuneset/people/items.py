@@ -201,17 +201,25 @@ def _set_ranks(tx: Transaction, rows: list[dict[str, Any]], project: str) -> Non
 
 
 def decide(db: Database, project: str, labels: Mapping[str, Mapping[str, Any]], posterior: Mapping[str, Any]) -> None:
-    """Write down what the answers of several people come to; what a lead has decided stays."""
+    """Write down what the answers of several people come to; what a lead has decided stays, and what is known is not written again."""
 
     def decided(tx: Transaction) -> None:
         get(tx, project)
         tx.lock_log(project)
         ours = sa.func.coalesce(_state.c.decided_by, "") != "adjudicator"
         changed = _state.update().where(_state.c.item_id == sa.bindparam("one"), _state.c.project_id == project, ours)
+        kept = sa.select(_state.c.item_id, _state.c.decided_label, _state.c.posterior).where(
+            _state.c.project_id == project
+        )
+        known = {row.item_id: (row.decided_label, row.posterior) for row in tx.all(kept.where(ours))}
+        told = {item: (to_text(dict(value)), to_text(posterior.get(item))) for item, value in labels.items()}
         rows = [
-            {"one": item, "decided_label": to_text(dict(value)), "posterior": to_text(posterior.get(item))}
-            for item, value in sorted(labels.items())
+            {"one": item, "decided_label": said[0], "posterior": said[1]}
+            for item, said in sorted(told.items())
+            if item in known and known[item] != said
         ]
+        if not rows:
+            return
         fixed: dict[str, Any] = {name: sa.bindparam(name) for name in ("decided_label", "posterior")}
         tx.each(changed.values(**fixed, decided_by="consensus"), rows)
         tx.record(project, None, "decided", project, (None, {row["one"]: row["decided_label"] for row in rows}))
