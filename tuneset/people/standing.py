@@ -54,7 +54,7 @@ def described(examples: pl.DataFrame, field: str = "label") -> pl.DataFrame:
     `field`: the label column; of several labels the first counts.
 
     >>> from tuneset.testing import examples
-    >>> described(examples([{"text": "where is it?", "label": "track"}])).row(0, named=True)
+    >>> described(examples([{"text": "where is it?", "labels": '{"label": "track"}'}])).row(0, named=True)
     {'label': 'track', 'length': 'short'}
     """
     told = [

@@ -16,7 +16,7 @@ from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
 from tuneset.people.projects import Settings
-from tuneset.web import lead, work
+from tuneset.web import lead, share, work
 from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
@@ -64,6 +64,8 @@ def app(house: House) -> Starlette:
         shown("/quality", lead.quality, *LEADS),
         shown("/disputes", lead.disputes, *LEADS),
         written("/disputes", lead.settle, *LEADS),
+        shown("/share", share.share, *LEADS),
+        written("/share", share.change, *LEADS),
         shown("/data", lead.data, *LEADS),
         written("/data", lead.add, *LEADS),
         shown("/settings", lead.settings, *LEADS),
@@ -104,7 +106,7 @@ def _invited(house: House) -> Callable[..., Any]:
 
         def look() -> Response:
             project = _good(house, token)
-            words = _words(house, project)
+            words = _words(house, project) | {"cell": access.cell_of(house.db, token)}
             return page("join", title=words["name"], token=signed(token, JOINING), said="", **words)
 
         return await run_in_threadpool(look)
@@ -119,7 +121,7 @@ def _join(house: House) -> Callable[..., Any]:
 
         def join() -> Response:
             project = _good(house, token)
-            words = _words(house, project)
+            words = _words(house, project) | {"cell": access.cell_of(house.db, token)}
             if words["consent"] and form.get("agree") != str(words["consent"]["version"]):
                 told = {"title": words["name"], "token": signed(token, JOINING)} | words
                 return page("join", 400, **told, said="Please read the terms and agree, or do not come in.")
