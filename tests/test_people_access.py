@@ -197,7 +197,7 @@ def test_consent_is_asked_for_each_version_once(file):
 
 def test_what_people_say_of_themselves_is_theirs_to_give_and_to_take_back_and_in_no_event(file):
     project, (person, other, _) = project_of(file)
-    access.ask_attribute(file, project, "region", ["north", "south"], {"north": 0.5, "south": 0.5})
+    access.ask_attribute(file, project, "region", ["north", "south"])
     access.about(file, person, {"region": "south"})
     access.about(file, other, {"region": "north"})
     access.ask_attribute(file, project, "region", ["north", "south", "abroad"])  # while answers are there

@@ -247,4 +247,7 @@ def _told(say: Callable[[str], None]) -> Callable[[Event], None]:
 
 def facts(brought: Sequence[tuple[Source, Fetched]]) -> list[dict[str, Any]]:
     """Return what the ledger keeps of each address."""
-    return [{"source": source.name, **known._asdict(), "splits": dict(known.splits)} for source, (_, known) in brought]
+    return [
+        {"source": source.name, **known._asdict(), "splits": dict(known.splits), "stands": dict(known.stands)}
+        for source, (_, known) in brought
+    ]

@@ -40,6 +40,7 @@ class About(NamedTuple):
     card: str = ""  # the name of a saved file beside the data
     splits: Mapping[str, str] = MappingProxyType({})  # name of a file: the split that it is
     says: tuple[str, ...] = ()
+    stands: Mapping[str, Any] = MappingProxyType({})  # shares against those of its users, where its place knows them
 
 
 class Fetched(NamedTuple):
@@ -146,7 +147,12 @@ def end(folder: Path, fetched: Fetched) -> Fetched:
     write(
         folder / LIST,
         to_json(
-            {"about": fetched.about._asdict() | {"splits": dict(fetched.about.splits)}, "order": order, "files": files}
+            {
+                "about": fetched.about._asdict()
+                | {"splits": dict(fetched.about.splits), "stands": dict(fetched.about.stands)},
+                "order": order,
+                "files": files,
+            }
         ),
     )
     return fetched

@@ -11,7 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from tuneset.errors import RecipeError, unknown
-from tuneset.people import tables
+from tuneset.people import tables, wanted
 from tuneset.people.database import MissingError, RefusedError, digest, missing, to_text, words
 from tuneset.people.projects import Person, get, member_row
 
@@ -75,7 +75,8 @@ def invite(db: Database, project: str, asks: Invite, by: str | None = None, cont
     """Make an invitation and return its token, which is shown this once and stored as a hash.
 
     With `contributor` it is a way back in for someone who is a member already. `by` must be a lead or the owner (None:
-    the command line), and only an owner invites owners.
+    the command line), and only an owner invites owners. `quota_cell` (`region=north`) makes it one for people of whom
+    there are too few; refused where their quota is full, or nearly.
     """
     if asks.role not in tables.ROLES:
         raise unknown("role", asks.role, tables.ROLES, "invitation")
@@ -87,6 +88,13 @@ def invite(db: Database, project: str, asks: Invite, by: str | None = None, cont
         get(tx, project)
         if by is not None:
             member(tx, Person(project, by), "owner", *(["lead"] if asks.role != "owner" else []))
+        if asks.quota_cell and (state := wanted.state(tx, project, asks.quota_cell)) != "open":
+            hint = (
+                "invite those who are missing; who is on their way is let in"
+                if state == "soft-full"
+                else "look who is missing"
+            )
+            raise RefusedError(f"{asks.quota_cell} is {state}: nobody new is invited", "invitation", hint)
         role = member(tx, Person(project, contributor)).role if contributor else asks.role
         row: dict[str, Any] = {"id": tx.new_id(), "created_at": tx.at, "project_id": project}
         row |= {"token_hash": digest(token)}
@@ -111,10 +119,29 @@ def revoke_invite(db: Database, project: str, invite_id: str, by: str | None = N
 
 
 def look_at(db: Database, token: str) -> str | None:
-    """Return the project that an invitation leads to, for the page that asks for consent; None where it is no good."""
+    """Return the project that an invitation leads to, for the page that asks for consent; None where it is no good.
+
+    Errors: RefusedError where the places that it was for are taken.
+    """
     with db.read() as tx:
         row = _usable(tx, token)
+        if row is not None:
+            _has_place(tx, row)
     return None if row is None else str(row.project_id)
+
+
+def cell_of(db: Database, token: str) -> str | None:
+    """Return whom an invitation is for (`region=north`); None for anybody."""
+    with db.read() as tx:
+        row = _usable(tx, token)
+    return row.quota_cell if row is not None else None
+
+
+def _has_place(tx: Transaction, row: sa.Row[Any]) -> None:
+    """Refuse an invitation whose quota is full."""
+    if row.quota_cell and row.contributor_id is None and wanted.state(tx, row.project_id, row.quota_cell) == "full":
+        what = "the places that this invitation was for are taken"
+        raise RefusedError(what, "invitation", "Thank you for coming; whoever invited you may have another one.")
 
 
 def _usable(tx: Transaction, token: str) -> sa.Row[Any] | None:
@@ -133,13 +160,19 @@ def _usable(tx: Transaction, token: str) -> sa.Row[Any] | None:
 def join(db: Database, token: str, display_name: str, locale: str = "en") -> Person:
     """Come in with an invitation: its use is counted in the same transaction, so the last is given once.
 
-    Errors: MissingError, in the same words, for a token that is unknown, expired, revoked or used up.
+    Who comes by an invitation for a quota holds one of its places; of two who take the last one at once, one is let in.
+
+    Errors: MissingError, in the same words, for a token that is unknown, expired, revoked or used up; RefusedError where
+    all places of its quota are taken.
     """
 
     def joined(tx: Transaction) -> Person:
         row = _usable(tx, token)
         if row is None:
             raise MissingError("this invitation is no good (any more)", "invitation", "ask for a new one")
+        if row.quota_cell:
+            tx.lock_log(row.project_id)  # places are counted and taken by one at a time
+            _has_place(tx, row)
         tx.run(_invite.update().where(_invite.c.id == row.id).values(uses=_invite.c.uses + 1))
         person = Person(row.project_id, row.contributor_id or tx.new_id())
         if row.contributor_id is None:
@@ -363,16 +396,13 @@ def consent_wanted(db: Database, person: Person) -> int | None:
     return newest if newest and row is None else None
 
 
-def ask_attribute(
-    db: Database, project: str, key: str, options: Collection[str], target: Mapping[str, float] | None = None
-) -> None:
+def ask_attribute(db: Database, project: str, key: str, options: Collection[str]) -> None:
     """Ask people one thing about themselves; nobody has to answer."""
     table = tables.attribute_def
 
     def asked(tx: Transaction) -> None:
         get(tx, project)
         row: dict[str, Any] = {"asks": words(key, 100), "options": to_text(list(options))}
-        row |= {"target_share": to_text(dict(target)) if target else None}
         where = (table.c.project_id == project, table.c.key == key)
         if not tx.run(table.update().where(*where).values(row)).rowcount:
             tx.add(table, row | {"project_id": project, "key": row["asks"], "created_at": tx.at})

@@ -8,7 +8,7 @@ import orjson
 import polars as pl
 import sqlalchemy as sa
 
-from tuneset.people import consensus, items, overview, tables
+from tuneset.people import consensus, items, overview, standing, tables
 from tuneset.people.projects import get, published
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def _decided(db: Database, project: str) -> set[str]:
 
 
 def rows(db: Database, project: str) -> pl.DataFrame:
-    """Return a row for each item that has a label: id, text or messages, labels (JSON), source, contributor, sure, answers.
+    """Return a row for each item that has a label: id, text or messages, labels (JSON), source, contributor, sure, answers, weight.
 
-    `contributor` wrote the text, where somebody did; `sure` is 1 for what a lead decided.
+    `contributor` wrote the text, where somebody did; `sure` is 1 for what a lead decided; `weight` is null where people
+    are not weighed, see `standing.row_weights`.
     """
     settle(db, project)
     state, item, answer = tables.item_state, tables.item, tables.annotation
@@ -64,8 +65,11 @@ def rows(db: Database, project: str) -> pl.DataFrame:
     kinds = {"id": pl.String, "contributor": pl.String, "sure": pl.Float64, "answers": pl.Int64}
     about = pl.DataFrame(told, schema=kinds, orient="row")
     found = items.examples(db, project).filter(pl.col("labels").is_not_null())
-    return found.select("id", "text", "messages", "labels", "source").join(
-        about, on="id", how="left", maintain_order="left"
+    weights = standing.row_weights(db, project)
+    return (
+        found.select("id", "text", "messages", "labels", "source")
+        .join(about, on="id", how="left", maintain_order="left")
+        .join(weights, on="id", how="left", maintain_order="left")
     )
 
 
@@ -88,7 +92,7 @@ def parts(found: pl.DataFrame) -> Iterator[bytes]:
             {"id": row["id"]}
             | ({"messages": orjson.loads(row["messages"])} if row["messages"] else {"text": row["text"]})
             | orjson.loads(row["labels"])
-            | {name: row[name] for name in ("contributor", "sure", "answers") if row[name] is not None}
+            | {name: row[name] for name in ("contributor", "sure", "answers", "weight") if row[name] is not None}
             for row in part.iter_rows(named=True)
         ]
         yield b"".join(orjson.dumps(each) + b"\n" for each in made)

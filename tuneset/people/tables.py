@@ -206,7 +206,6 @@ attribute_def = _table(
     _time("created_at"),
     _text("asks"),
     _text("options"),
-    _text("target_share", null=True),
 )
 
 contributor_attribute = _table(
@@ -217,6 +216,17 @@ contributor_attribute = _table(
     _text("value"),
     _of_member(),
     sa.ForeignKeyConstraint(["project_id", "key"], ["attribute_def.project_id", "attribute_def.key"]),
+)
+
+target = _table(
+    "target",
+    _project(key=True),
+    _text("about", key=True),
+    _text("name", key=True),  # of an attribute of people, or of a column of examples
+    _time("created_at"),
+    _text("shares"),
+    _count("size"),  # people in the end, cut into quotas; 0: no quotas
+    _one_of("about", "people", "examples"),
 )
 
 item = _table(

@@ -61,6 +61,7 @@ def render(summary: dict[str, Any]) -> str:
         "clusters": summary.get("clusters"),
         "gate": summary.get("gate"),
         "synthetic": summary.get("synthetic"),
+        "stands": summary.get("stands") or [],
         "rules": rules,
         "style": _asset("report.css"),
         "scripts": scripts,

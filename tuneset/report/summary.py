@@ -59,6 +59,11 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
         "split": _split(context),
         "certificate": facts["split"]["certificate"],
         "judge": _judge(context),
+        "stands": [
+            {"source": each["source"]} | each["stands"]
+            for each in facts["get"].get("fetched", [])
+            if each.get("stands")
+        ],
         "synthetic": written(
             context.before["get"].examples,
             fates,

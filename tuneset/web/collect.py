@@ -16,7 +16,7 @@ from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
 from tuneset.people.projects import Settings
-from tuneset.web import api, gold, lead, programs, work
+from tuneset.web import api, gold, lead, programs, share, work
 from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
@@ -66,6 +66,8 @@ def app(house: House) -> Starlette:
         written("/disputes", lead.settle, *LEADS),
         shown("/gold", gold.known, *LEADS),
         written("/gold", gold.add, *LEADS),
+        shown("/share", share.share, *LEADS),
+        written("/share", share.change, *LEADS),
         shown("/data", lead.data, *LEADS),
         written("/data", lead.add, *LEADS),
         Route(
@@ -119,7 +121,7 @@ def _invited(house: House) -> Callable[..., Any]:
 
         def look() -> Response:
             project = _good(house, token)
-            words = _words(house, project)
+            words = _words(house, project) | {"cell": access.cell_of(house.db, token)}
             return page("join", title=words["name"], token=signed(token, JOINING), said="", **words)
 
         return await run_in_threadpool(look)
@@ -134,7 +136,7 @@ def _join(house: House) -> Callable[..., Any]:
 
         def join() -> Response:
             project = _good(house, token)
-            words = _words(house, project)
+            words = _words(house, project) | {"cell": access.cell_of(house.db, token)}
             if words["consent"] and form.get("agree") != str(words["consent"]["version"]):
                 told = {"title": words["name"], "token": signed(token, JOINING)} | words
                 return page("join", 400, **told, said="Please read the terms and agree, or do not come in.")

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from tuneset import near
 from tuneset.near import grams
-from tuneset.people import cards, items, overview, projects
+from tuneset.people import cards, items, overview, projects, wanted
 from tuneset.people.queue import draw
 from tuneset.web.safety import word
 
@@ -53,8 +53,7 @@ def _schema(visit: Visit) -> dict[str, Any]:
 
 def plan(visit: Visit, schema: dict[str, Any]) -> pl.DataFrame:
     """Return which examples are wanted, how many there are, and how many are missing; see cards.plan."""
-    axes = {"label": [each["key"] for each in schema.get("labels", [])]} | schema.get("axes", {})
-    axes = {axis: values for axis, values in axes.items() if values}
+    axes = wanted.axes_of(schema, wanted.targets_of(visit.db, visit.id, "examples"))
     if not axes:
         return pl.DataFrame(schema={"wanted": pl.Int64, "count": pl.Int64, "missing": pl.Int64})
     found = items.examples(visit.db, visit.id)
