@@ -31,7 +31,9 @@ def collect(
     cannot be opened and an address that is taken.
     """
     need("starlette", "people")
-    from tuneset.people.database import open_database  # noqa: PLC0415  the extra's packages
+    from tuneset.people import online  # noqa: PLC0415  the extra's packages
+    from tuneset.people.database import open_database  # noqa: PLC0415
+    from tuneset.people.learner import Learner  # noqa: PLC0415
     from tuneset.web import collect as pages  # noqa: PLC0415
     from tuneset.web import door, serve  # noqa: PLC0415
     from tuneset.web.behind import Behind, Job  # noqa: PLC0415
@@ -47,7 +49,10 @@ def collect(
     hosts = frozenset({outside.netloc}) if public else hosts
     house = door.House(db, secrets.token_urlsafe(24), hosts, "https" if public else "http")
     address = f"https://{outside.netloc}" if public else f"http://{serve.LOOPBACK[0]}:{taken.getsockname()[1]}"
-    jobs: list[Job] = []
+    jobs: list[Job] = [
+        Job("learning", Learner(db).look, every=5.0),
+        Job("live texts", lambda: online.look(db), every=15.0),
+    ]
     try:
         with Behind(jobs):
             serve.serve(pages.app(house), taken, lambda: ready(f"{address}/owner/{house.key}"))

@@ -450,10 +450,9 @@ drift_look = _table(
     _project(key=True),
     sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
     _time("created_at"),
-    _count("trained"),  # against what was there then
+    _count("trained"),  # number in that table; 0: nobody has said that a model was trained
     sa.Column("seen", sa.BigInteger, nullable=False),  # live texts that had come
     _text("body"),
-    sa.ForeignKeyConstraint(["project_id", "trained"], ["trained.project_id", "trained.number"]),
 )
 
 export = _table(
