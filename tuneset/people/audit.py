@@ -108,7 +108,10 @@ def counted(right: int, rows: int) -> Accuracy:
     (0.8, 0.49)
     """
     low, high = (float(side[0]) for side in interval(np.array([right]), rows))
-    return Accuracy(rows, right, right / rows if rows else None, low if rows else 0.0, high if rows else 1.0)
+    if not rows:
+        return Accuracy(0, 0, None, 0.0, 1.0)
+    share = right / rows
+    return Accuracy(rows, right, share, min(low, share), max(high, share))  # at all or none right it is off by 1e-16
 
 
 def shown(rows: pl.DataFrame, window: int = WINDOW) -> Shown:

@@ -327,3 +327,19 @@ def _write(db: Database, project: str, version: str, rows: list[Mapping[str, Any
 def accuracy(kept: Kept) -> audit.Accuracy:
     """Return how many of the audit slice's texts a version has right, with the interval of 95 %."""
     return audit.counted(*kept.metrics.get("audit", (0, 0)))
+
+
+def taken(db: Database, project: str, most: int = JUDGED) -> audit.Accuracy:
+    """Return how often people took the suggestion that they saw, of the last 500: no accuracy of the model.
+
+    Those texts were asked for because they are hard, and people follow suggestions (Beck et al. 2025, arXiv 2509.08514).
+    """
+    asked = (
+        sa.select(_answer.c.value, _answer.c.shown_suggestion)
+        .where(_answer.c.project_id == project, _answer.c.state == "active", _answer.c.shown_suggestion.is_not(None))
+        .order_by(_answer.c.seq.desc())
+    )
+    with db.read() as tx:
+        rows = tx.all(asked.limit(most))
+    took = [orjson.loads(row.value or "null") == orjson.loads(row.shown_suggestion)["label"] for row in rows]
+    return audit.counted(sum(took), len(took))

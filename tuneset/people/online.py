@@ -125,13 +125,14 @@ def look_at(db: Database, project: str) -> Look | None:
         every = int(tx.run(here).scalar_one())
         done = int(tx.run(here.where(_looks.c.trained == number)).scalar_one())
         past = _reference(tx, project, until)
+    if min(len(past), window.height) < drift.LEAST:
+        return None
     live_one = registry.live_one(db, project)
     guess = registry.model_of(db, live_one) if live_one else None
     _, found = drift.look(drift.Watch(looks=done), _side(past, guess), _side(window["text"], guess))
-    if found.texts is None:
-        return None
     body = found._replace(texts=None, labels=None)._asdict()
-    row = {"project_id": project, "n": every + 1, "trained": number, "seen": int(window["n"].max() or 0)}  # type: ignore[arg-type]
+    seen = int(window["n"].to_numpy().max())
+    row = {"project_id": project, "n": every + 1, "trained": number, "seen": seen}
 
     def kept(tx: Transaction) -> Look:
         tx.lock_log(project)
@@ -139,7 +140,7 @@ def look_at(db: Database, project: str) -> Look | None:
             tx.add(_looks, row | {"created_at": tx.at, "body": to_text(body)})
             if found.drifted:
                 tx.record(project, None, "drift", project, (None, {"says": found.says}))
-        return Look(tx.at, int(row["seen"]), Drift(**body))
+        return Look(tx.at, seen, Drift(**body))
 
     return db.write(kept)
 

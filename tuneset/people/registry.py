@@ -126,14 +126,18 @@ def measure(db: Database, project: str, found: dict[int, dict[str, Any]]) -> Non
 
 
 def promote(db: Database, project: str, number: int, against: tuple[Paired, ...]) -> None:
-    """Make a shadow live by what it was compared with, see `versions.promoted`; where a person has chosen, nothing is done."""
+    """Make a shadow live by what it was compared with, see `versions.promoted`.
+
+    Nothing is done where a lead has chosen the live one, or another process has promoted a version meanwhile.
+    """
 
     def promoted(tx: Transaction) -> None:
         tx.lock_log(project)
         here = _history(tx, project)
-        now = live(here)
-        if now is None or not now.metrics.get("chosen"):
-            after = versions.promoted(tuple(each.version for each in here), number, against)
+        now, every = live(here), tuple(each.version for each in here)
+        waits = any(each.number == number and each.state == "shadow" for each in every)
+        if waits and len(against) == len(versions.rivals(every)) and not (now and now.metrics.get("chosen")):
+            after = versions.promoted(every, number, against)
             tx.record(project, None, "promoted", str(number), _set(tx, project, here, after))
 
     db.write(promoted)

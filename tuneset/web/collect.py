@@ -16,7 +16,7 @@ from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
 from tuneset.people.projects import Settings
-from tuneset.web import lead, work
+from tuneset.web import lead, model, work
 from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
@@ -64,6 +64,8 @@ def app(house: House) -> Starlette:
         shown("/quality", lead.quality, *LEADS),
         shown("/disputes", lead.disputes, *LEADS),
         written("/disputes", lead.settle, *LEADS),
+        shown("/model", model.model, *LEADS),
+        written("/model", model.change, *LEADS),
         shown("/data", lead.data, *LEADS),
         written("/data", lead.add, *LEADS),
         shown("/settings", lead.settings, *LEADS),
