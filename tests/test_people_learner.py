@@ -184,6 +184,24 @@ def test_what_is_taken_back_or_corrected_is_unlearned(tmp_path_factory, turns):
     db.close()
 
 
+def test_no_version_is_left_that_learned_from_somebody_who_withdrew(db):
+    project, people = begun(db, 40)
+    learn(db, project)
+    labels(db, people[1], 40)
+    learn(db, project)
+    registry.choose(db, project, 1)
+    leaving.withdraw(db, people[1])
+    learn(db, project)
+    assert [each.there for each in registry.history(db, project)] == [False, False, True]
+    assert registry.live_one(db, project).version.number == 3
+    assert bytes_of(db, project, 3) == anew(db, project)
+    leaving.withdraw(db, people[0])
+    learn(db, project)
+    assert not any(each.there for each in registry.history(db, project))
+    assert shown(db, project)[0] == []
+    sound(db, project)
+
+
 def test_a_new_label_is_learned_anew(db):
     project, people = begun(db, 40)
     learn(db, project)
@@ -222,9 +240,11 @@ def test_it_is_said_why_no_model_learns(db):
         assert registry.history(db, project) == []
 
 
-def test_a_look_learns_at_twenty_labels_or_after_a_minute(db):
+def test_a_look_learns_at_twenty_labels_or_after_45_seconds(db):
     project, people = project_of(db, texts(40))
     behind = Learner(db)
+    behind.look()
+    behind.rests.clear()
     labels(db, people[0], 30)
     behind.look()
     assert len(registry.history(db, project)) == 1
@@ -232,7 +252,7 @@ def test_a_look_learns_at_twenty_labels_or_after_a_minute(db):
     labels(db, people[0], 19)
     behind.look()
     assert len(registry.history(db, project)) == 1
-    db.clock.now += 60
+    db.clock.now += 45
     behind.look()
     assert len(registry.history(db, project)) == 2
     behind.rests.clear()

@@ -27,21 +27,13 @@ if TYPE_CHECKING:
     from tuneset.people.registry import Kept
 
 FEWEST = 20  # labelled texts without which nothing is learned
-BATCH, PAUSE = 20, 60.0  # new labels, or seconds with at least one, after which they are learned
+BATCH, PAUSE = 20, 45.0  # new labels, or seconds with at least one, after which they are learned: within a minute
 SOON = 1000  # waiting items that have a suggestion: more than are labelled until there is a new version
 ASKED = 50  # of them come first, as the model says
 JUDGED = 500  # labels of the audit slice, the latest, on which versions are judged
 REST = 9  # times as long as it took nothing is learned: a tenth of one core, however large the project is
-SAID = (
-    "labelled",
-    "undone",
-    "adjudicated",
-    "withdrew",
-    "resolved",
-    "gold",
-    "published",
-    "changed",
-)  # that change labels
+# Events after which a text may have another label.
+SAID = ("labelled", "undone", "adjudicated", "withdrew", "resolved", "gold", "published", "changed")
 _item, _state, _answer, _log = tables.item, tables.item_state, tables.annotation, tables.event
 _shown = tables.suggestion
 
@@ -50,7 +42,6 @@ class Read(NamedTuple):
     """What people have said by event `seq`; `why` says why no model learns from it."""
 
     seq: int
-    field: str
     labels: list[str]
     rows: pl.DataFrame  # item, text, label, at (number of the event), audit
     why: str
@@ -87,7 +78,7 @@ class Learner:
     rests: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Learn in each project that has 20 new labels, or one and a minute has passed; fill up the suggestions of others."""
+        """Learn in each project that has 20 new labels, or one and 45 seconds have passed; fill up the suggestions of others."""
         with self.db.read() as tx:
             ours = sa.select(tables.project.c.id)
             found = tx.all(ours.where(tables.project.c.kind == "label", tables.project.c.state != "closed"))
@@ -103,10 +94,9 @@ class Learner:
                 suggest(self.db, project)
 
     def _due(self, project: str) -> bool:
-        newest = registry.history(self.db, project)[-1:]
-        seq, at = self.learned.get(project) or (
-            (newest[0].version.trained_on, newest[0].created_at) if newest else (0, 0)
-        )
+        if project not in self.learned:
+            return True  # since it began: whatever was left half done is finished
+        seq, at = self.learned[project]
         since = sa.select(_log.c.seq).where(_log.c.project_id == project, _log.c.seq > seq, _log.c.kind.in_(SAID))
         with self.db.read() as tx:
             new = len(tx.all(since.limit(BATCH)))
@@ -126,9 +116,11 @@ def learn(db: Database, project: str, known: Features | None = None) -> int:
     A new version runs in the shadow until `Paired.passes` says that it is not worse than the live one and than the best;
     while the slice is too small to tell (133 labels at the least) it goes live unless it is seen to be worse.
 
+    What somebody gave who withdrew is in no version any more: those that had learned from it lose their bytes first.
     Each step is one transaction, and what is there already is not done again: killed anywhere, it goes on from there;
     the same labels give the same bytes. Where nothing can be learned `readings` says why.
     """
+    registry.forget(db, project)
     read = readings(db, project)
     if not read.why:
         known = known or Features()
@@ -167,10 +159,10 @@ def readings(db: Database, project: str) -> Read:
     labels = sorted(label["key"] for label in schema.get("labels", []))
     if row.kind != "label" or schema.get("many") or len(labels) < 2:
         why = "A model learns along where each text gets one of at least two labels."
-        return Read(seq, "", labels, said.clear().drop("shown"), why)
+        return Read(seq, labels, said.clear().drop("shown"), why)
     rows = pl.concat([_agreed(said).filter(~pl.col("item").is_in(settled["item"].implode())), settled])
     rows = rows.filter(pl.col("label").is_in(labels) & ~(pl.col("audit") & pl.col("shown"))).drop("shown").sort("item")
-    return Read(seq, str(schema.get("field", "label")), labels, rows, _few(rows.filter(~pl.col("audit"))))
+    return Read(seq, labels, rows, _few(rows.filter(~pl.col("audit"))))
 
 
 def _frame(tx: Transaction, asked: sa.Select[Any], named: str) -> pl.DataFrame:

@@ -188,6 +188,27 @@ def let_go(db: Database, project: str, by: str | None = None) -> None:
     db.write(gone)
 
 
+def forget(db: Database, project: str) -> None:
+    """Let go of the bytes of versions from before the last withdrawal: they may have learned from who withdrew."""
+    log = tables.event
+
+    def forgotten(tx: Transaction) -> None:
+        there = [each for each in _history(tx, project) if each.there]
+        since = min((each.version.trained_on for each in there), default=0)
+        left = sa.select(sa.func.max(log.c.seq)).where(
+            log.c.project_id == project, log.c.seq > since, log.c.kind == "withdrew"
+        )
+        last = tx.run(left).scalar() or 0
+        for each in there:
+            if each.version.trained_on < last:
+                told = {name: value for name, value in each.metrics.items() if name != "chosen"}
+                changed = {"artefact": None, "metrics": to_text(told)}
+                tx.run(_table.update().where(_table.c.id == each.id).values(changed))
+                tx.run(tables.suggestion.delete().where(tables.suggestion.c.model_version == each.id))
+
+    db.write(forgotten)
+
+
 def _set(
     tx: Transaction, project: str, here: list[Kept], after: tuple[Version, ...], *, chosen: bool = False
 ) -> tuple[int | None, int | None]:

@@ -32,7 +32,7 @@ class Curve(NamedTuple):
 def model(visit: Visit) -> Response:
     """Show how good the model is, and what a lead may change."""
     read, kept = learner.readings(visit.db, visit.id), registry.history(visit.db, visit.id)
-    now = registry.live(kept)
+    now = registry.live([each for each in kept if each.there])
     learned = kept[-1].params["rows"] if kept else 0
     return visit.show(
         "model",
