@@ -115,8 +115,9 @@ def test_a_program_adds_texts_labels_them_and_takes_increments_away(served, lead
 
 def test_live_traffic_comes_in_by_the_api(served, lead, project):
     program = Program(served, project, token(lead, project, "live", "read"))
-    assert program.ask("POST", "/live", {"texts": ["what a user wrote just now"]})[0] == 200
-    assert program.ask("GET")[1]["items"] == 41
+    assert program.ask("POST", "/live", {"texts": ["what a user wrote just now"]}) == (200, {"came": 1})
+    assert program.ask("POST", "/live", {"texts": ["and then", ""]}) == (200, {"came": 2})
+    assert program.ask("GET")[1]["items"] == 40  # nobody is asked to label it unless a lead says so
     assert program.ask("POST", "/live", {"texts": [1]})[0] == 409
 
 

@@ -100,3 +100,10 @@ def test_the_interval_holds_the_true_accuracy_in_nineteen_of_twenty_windows(true
         found = audit.accuracy(pl.DataFrame({"right": rng.random(200) < true, "at": np.arange(200)}))
         held += found.low <= true <= found.high
     assert 0.9 <= held / 300 <= 0.99
+
+
+def test_the_interval_holds_the_share_itself_also_where_all_or_none_is_right():
+    for rows in range(1, 200):
+        for right in (0, rows):
+            found = audit.counted(right, rows)
+            assert found.low <= found.share <= found.high

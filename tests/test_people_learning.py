@@ -251,6 +251,10 @@ def test_only_a_version_in_the_shadow_can_be_promoted(number):
         versions.promoted(made, number, ())
 
 
-def test_two_versions_on_no_rows_cannot_be_told_apart_so_nothing_is_promoted():
-    nothing = np.zeros(0, bool)
-    assert not versions.compared(nothing, nothing).not_worse
+def test_while_a_frozen_set_is_too_small_to_tell_a_version_passes_unless_it_is_seen_to_be_worse():
+    nothing, twenty = np.zeros(0, bool), np.ones(20, bool)
+    assert (versions.compared(nothing, nothing).not_worse, versions.compared(nothing, nothing).passes) == (False, True)
+    assert versions.compared(twenty, twenty).passes
+    worse = versions.compared(twenty, np.repeat([True, False], [17, 3]))
+    assert (worse.enough, worse.worse, worse.passes) == (False, True, False)
+    assert [versions.compared(np.ones(rows, bool), np.ones(rows, bool)).enough for rows in (132, 133)] == [False, True]

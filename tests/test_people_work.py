@@ -260,7 +260,7 @@ def test_a_suggestion_is_shown_but_for_the_audit_slice_and_the_blind_share_and_t
 
     def suggest(tx):
         row = {"id": "m1", "project_id": project, "created_at": tx.at, "kind": "ridge", "params": "{}"}
-        tx.add(tables.model_version, row | {"trained_on_seq": 1, "metrics": "{}", "state": "live"})
+        tx.add(tables.model_version, row | {"number": 1, "trained_on_seq": 1, "metrics": "{}", "state": "live"})
         said = {"project_id": project, "model_version": "m1", "label": '"orders"', "score": 0.9, "entropy": 0.1}
         tx.add(tables.suggestion, *(said | {"item_id": item} for item in per_item(file, project)))
 

@@ -34,8 +34,10 @@ def collect(  # noqa: PLR0913  one for each option of the command
     """
     need("starlette", "people")
     from tuneset.crawl.egress import Egress  # noqa: PLC0415  the extra's packages
+    from tuneset.people import online  # noqa: PLC0415
     from tuneset.people.database import open_database  # noqa: PLC0415
     from tuneset.people.delivering import deliver  # noqa: PLC0415
+    from tuneset.people.learner import Learner  # noqa: PLC0415
     from tuneset.web import collect as pages  # noqa: PLC0415
     from tuneset.web import door, serve  # noqa: PLC0415
     from tuneset.web.behind import Behind, Job  # noqa: PLC0415
@@ -51,7 +53,11 @@ def collect(  # noqa: PLR0913  one for each option of the command
     hosts = frozenset({outside.netloc}) if public else hosts
     house = door.House(db, secrets.token_urlsafe(24), hosts, "https" if public else "http", frozenset(own))
     address = f"https://{outside.netloc}" if public else f"http://{serve.LOOPBACK[0]}:{taken.getsockname()[1]}"
-    jobs = [Job("webhooks", lambda: deliver(db, Egress(house.own)), 1.0)]
+    jobs = [
+        Job("webhooks", lambda: deliver(db, Egress(house.own)), every=1.0),
+        Job("learning", Learner(db).look, every=5.0),
+        Job("live texts", lambda: online.look(db), every=15.0),
+    ]
     try:
         with Behind(jobs):
             serve.serve(pages.app(house), taken, lambda: ready(f"{address}/owner/{house.key}"))

@@ -98,9 +98,20 @@ def accuracy(rows: pl.DataFrame, window: int = WINDOW) -> Accuracy:
     0.5
     """
     last = rows.sort("at").tail(window)
-    count, right = last.height, int(last["right"].sum())
-    low, high = (float(side[0]) for side in interval(np.array([right]), count))
-    return Accuracy(count, right, right / count if count else None, low if count else 0.0, high if count else 1.0)
+    return counted(int(last["right"].sum()), last.height)
+
+
+def counted(right: int, rows: int) -> Accuracy:
+    """Return the share of rows that were right, with the interval of Wilson (1927) at 95 %.
+
+    >>> counted(8, 10).share, round(counted(8, 10).low, 2)
+    (0.8, 0.49)
+    """
+    low, high = (float(side[0]) for side in interval(np.array([right]), rows))
+    if not rows:
+        return Accuracy(0, 0, None, 0.0, 1.0)
+    share = right / rows
+    return Accuracy(rows, right, share, min(low, share), max(high, share))  # at all or none right it is off by 1e-16
 
 
 def shown(rows: pl.DataFrame, window: int = WINDOW) -> Shown:

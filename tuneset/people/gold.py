@@ -51,7 +51,7 @@ def add(db: Database, project: str, known: Sequence[Known], by: str | None = Non
         checked_value(schema, value)
     there = items.with_text(db, project, list(rows))
     new = [text for text, item in zip(rows, there, strict=True) if item is None]
-    items.add(db, project, items.plain(new, project), by=by)
+    items.add(db, project, items.plain(new, f"people:{project}"), by=by)
     found = dict(zip(items.with_text(db, project, list(rows)), rows, strict=True))
     right = {item: values[text] for item, text in found.items() if item is not None}
     items.set_gold(db, project, right, by, {item: rows[found[item]].why for item in right})

@@ -81,10 +81,9 @@ def add(db: Database, project: str, examples: pl.DataFrame, origin: str = "impor
     return total
 
 
-def plain(texts: Sequence[str | None], project: str) -> pl.DataFrame:
+def plain(texts: Sequence[str | None], source: str) -> pl.DataFrame:
     """Make Examples of texts; the same text gets the same id, so that what is pasted twice is known."""
     frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
-    source = f"people:{project}"
     return frame.with_columns(
         model.example_ids(source, frame["text"].fill_null("")),
         *(pl.lit(None, dtype=model.EXAMPLES[name]).alias(name) for name in ("label", "labels", "messages", "extra")),

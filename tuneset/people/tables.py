@@ -421,6 +421,7 @@ model_version = _table(
     "model_version",
     _text("id", key=True),
     _project(),
+    sa.Column("number", sa.Integer, nullable=False),
     _time("created_at"),
     _text("kind"),
     _text("params"),
@@ -429,6 +430,7 @@ model_version = _table(
     _text("state"),
     sa.Column("artefact", sa.LargeBinary, nullable=True),
     _one_of("state", "shadow", "live", "retired"),
+    sa.UniqueConstraint("project_id", "number"),
 )
 sa.Index(
     "model_version_live",
@@ -436,6 +438,33 @@ sa.Index(
     unique=True,
     sqlite_where=model_version.c.state == "live",
     postgresql_where=model_version.c.state == "live",
+)
+
+live_text = _table(
+    "live_text",
+    _project(key=True),
+    sa.Column("n", sa.BigInteger, primary_key=True, autoincrement=False),  # counts on, whatever was let go
+    _time("created_at"),
+    _text("text"),
+)
+
+trained = _table(
+    "trained",
+    _project(key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _time("created_at"),
+    _text("by", null=True),
+    _text("body"),
+)
+
+drift_look = _table(
+    "drift_look",
+    _project(key=True),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
+    _time("created_at"),
+    _count("trained"),  # number in that table; 0: nobody has said that a model was trained
+    sa.Column("seen", sa.BigInteger, nullable=False),  # live texts that had come
+    _text("body"),
 )
 
 export = _table(

@@ -27,7 +27,7 @@ class Version:
     trained_on: int  # number of the last event it has learned
     sha256: str  # of its bytes
     after: int = 0  # the version that was live before it, 0 for none
-    share: float | None = None  # right on the frozen set when it went live
+    share: float | None = None  # right on the frozen set when it went live, where that could tell
 
 
 class Paired(NamedTuple):
@@ -40,7 +40,17 @@ class Paired(NamedTuple):
     difference: float
     z: float  # of its not being worse by the margin or more
     not_worse: bool
+    worse: bool  # McNemar's test says so at 5 % (one-sided)
+    enough: bool  # rows to tell: were both as good, what they differ on would show it
     says: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether the new version may go live: shown to be not worse; or, while nothing can be shown, not seen to be worse.
+
+        Without the second a model could learn nothing from its first 900 labels (133 frozen rows at 15 % of them).
+        """
+        return self.not_worse or not (self.enough or self.worse)
 
 
 def compared(old: Bools, new: Bools, margin: float = MARGIN) -> Paired:
@@ -49,19 +59,24 @@ def compared(old: Bools, new: Bools, margin: float = MARGIN) -> Paired:
     The new one is not worse where a difference of `-margin` or below can be ruled out at 5 % (one-sided): McNemar's test
     with a margin, by the score of Tango (1998). Not McNemar's test alone, which asks whether the new one is worse and
     lets everything pass on a small set; not the bootstrap, for which two versions that answer 20 rows alike are surely
-    alike. Limits: with equal answers 133 rows are needed, with answers that differ on a tenth of the rows 680; each
-    promotion may lose up to the margin, so compare with the best version so far as well (`rivals`).
+    alike. Limits: with equal answers 133 rows are needed, with answers that differ on a tenth of the rows 680 (`enough`
+    says whether they are there); each promotion may lose up to the margin, so compare with the best version so far as
+    well (`rivals`).
 
     >>> compared(np.repeat([True, False], [800, 200]), np.repeat([True, False], [810, 190])).not_worse
     True
-    >>> compared(np.ones(20, bool), np.ones(20, bool)).not_worse
-    False
+    >>> few = compared(np.ones(20, bool), np.ones(20, bool))
+    >>> few.not_worse, few.enough, few.passes
+    (False, False, True)
     """
     rows, won, lost = len(old), int((new & ~old).sum()), int((old & ~new).sum())
     z = _tango(won, lost, rows, margin)
     difference = (won - lost) / rows if rows else 0.0
     share = float(new.mean()) if rows else 0.0
-    return Paired(rows, won, lost, share, difference, z, z > LEVEL, _words(rows, won, lost, margin, z=z))
+    worse = lost > won and (lost - won) / np.sqrt(lost + won) > LEVEL
+    enough = _tango((won + lost) / 2, (won + lost) / 2, rows, margin) > LEVEL
+    says = _words(rows, won, lost, margin, z=z) + _few(z, worse=worse, enough=enough)
+    return Paired(rows, won, lost, share, difference, z, z > LEVEL, worse, enough, says)
 
 
 def added(versions: tuple[Version, ...], trained_on: int, sha256: str) -> tuple[Version, ...]:
@@ -91,7 +106,7 @@ def rivals(versions: tuple[Version, ...]) -> tuple[Version, ...]:
 
 
 def promoted(versions: tuple[Version, ...], number: int, against: tuple[Paired, ...]) -> tuple[Version, ...]:
-    """Make a shadow live, where it is not worse than each of `rivals`; the first version has none and goes live at once.
+    """Make a shadow live where it `passes` beside each of `rivals`; the first version has none and goes live at once.
 
     Raises RunError where it was not compared with all of them, or may be worse.
 
@@ -103,15 +118,30 @@ def promoted(versions: tuple[Version, ...], number: int, against: tuple[Paired, 
         raise RunError(f"version {number} is {one.state}", "the model's versions", "promote one that is in the shadow")
     if len(against) < len(rivals(versions)):
         raise RunError(f"version {number} was not compared", "the frozen set", "compare it with each of its rivals")
-    worse = next((each for each in against if not each.not_worse), None)
+    worse = next((each for each in against if not each.passes), None)
     if worse is not None:
         raise RunError(f"version {number} stays in the shadow", worse.says, "collect labels, or enlarge the frozen set")
     now = live(versions)
-    raised = replace(
-        one, state="live", after=now.number if now else 0, share=min((each.share for each in against), default=None)
-    )
+    shown = all(each.not_worse for each in against)  # few rows say little: no lucky start is the best for ever
+    share = min((each.share for each in against), default=None) if shown else None
+    raised = replace(one, state="live", after=now.number if now else 0, share=share)
     retired = tuple(replace(each, state="retired") if each is now else each for each in versions)
     return tuple(raised if each.number == number else each for each in retired)
+
+
+def chosen(versions: tuple[Version, ...], number: int) -> tuple[Version, ...]:
+    """Make a version live because a person says so, whatever it was compared with.
+
+    >>> [each.state for each in chosen(added((), 100, "ab"), 1)]
+    ['live']
+    """
+    one, now = _named(versions, number), live(versions)
+    if one is now:
+        return versions
+    states = {number: "live"} | ({now.number: "retired"} if now else {})
+    made = tuple(replace(each, state=states.get(each.number, each.state)) for each in versions)  # type: ignore[arg-type]
+    after = now.number if now else 0
+    return tuple(replace(each, after=after) if each.number == number and not each.after else each for each in made)
 
 
 def rolled_back(versions: tuple[Version, ...]) -> tuple[Version, ...]:
@@ -131,7 +161,7 @@ def _named(versions: tuple[Version, ...], number: int) -> Version:
     return found
 
 
-def _tango(won: int, lost: int, rows: int, margin: float) -> float:
+def _tango(won: float, lost: float, rows: int, margin: float) -> float:
     """Score of a paired difference against `-margin`; its variance is that of the likeliest shares with that difference."""
     if rows == 0:
         return 0.0
@@ -147,3 +177,9 @@ def _words(rows: int, won: int, lost: int, margin: float, *, z: float) -> str:
     if z > LEVEL:
         return f"{told}: it is not worse by {100 * margin:g} points."
     return f"{told}: that it is worse by {100 * margin:g} points or more cannot be ruled out."
+
+
+def _few(z: float, *, worse: bool, enough: bool) -> str:
+    if z > LEVEL or (enough and not worse):
+        return ""
+    return " It is worse." if worse else " There are too few rows to tell."

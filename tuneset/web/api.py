@@ -160,8 +160,7 @@ def _live(asked: Asked) -> Response:
         raise RefusedError("texts is no list of texts", "the body", '{"texts": ["where is my parcel?"]}')
     if len(texts) > MOST_TEXTS:
         raise RefusedError(f"these are more than {MOST_TEXTS:,} texts", "the body", "send them in several requests")
-    online.live(asked.db, asked.project, texts)
-    return JSONResponse({"taken": len(texts)})
+    return JSONResponse({"came": online.live(asked.db, asked.project, texts)})
 
 
 def _next(asked: Asked) -> Response:

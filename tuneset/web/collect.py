@@ -16,7 +16,7 @@ from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
 from tuneset.people.projects import Settings
-from tuneset.web import api, gold, lead, programs, share, work
+from tuneset.web import api, gold, lead, model, programs, share, work
 from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
@@ -68,6 +68,8 @@ def app(house: House) -> Starlette:
         written("/gold", gold.add, *LEADS),
         shown("/share", share.share, *LEADS),
         written("/share", share.change, *LEADS),
+        shown("/model", model.model, *LEADS),
+        written("/model", model.change, *LEADS),
         shown("/data", lead.data, *LEADS),
         written("/data", lead.add, *LEADS),
         Route(

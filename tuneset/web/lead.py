@@ -139,7 +139,7 @@ def add(visit: Visit) -> Response:
     _no_review(visit)
     typed, column = word(visit.form, "rows", 4 << 20), word(visit.form, "column").strip()
     texts = _texts(typed, column)
-    done = items.add(visit.db, visit.id, items.plain(texts, visit.id), by=visit.contributor)
+    done = items.add(visit.db, visit.id, items.plain(texts, f"people:{visit.id}"), by=visit.contributor)
     told = [f"{done.added:,} added"]
     told += [f"{done.duplicates:,} that are there in the same words"] if done.duplicates else []
     told += [f"{done.known:,} known"] if done.known else []
