@@ -338,6 +338,8 @@ def test_files_of_many_kinds_are_read_and_what_is_none_is_said(served, lead, pro
     rows = b'{"text": "where is my large parcel?"}\n{"text": "how do I send a hat back?"}\n'
     assert "2+added" in upload(lead, project, "rows.jsonl.gz", gzip.compress(rows))[1]["location"]
     assert "2+known" in upload(lead, project, "rows.jsonl", rows)[1]["location"]
+    talk = b'{"messages": [{"role": "user", "content": "hello there"}, {"role": "assistant", "content": "hi"}]}\n'
+    assert upload(lead, project, "talks.jsonl", talk)[1]["location"].endswith("said=1+added.")
     status, _, page = upload(lead, project, "rows.csv", b"a,b\n1,2\n", text="nothing")
     assert (status, "nothing" in page) == (409, True)
     assert upload(lead, project, "bomb.csv.gz", gzip.compress(bytes(600 << 20), 1))[0] == 409

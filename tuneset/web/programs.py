@@ -115,7 +115,7 @@ def upload(visit: Visit) -> Response:
     told += [f"{done.duplicates:,} that are there in the same words"] if done.duplicates else []
     told += [f"{done.known:,} known"] if done.known else []
     told += [f"{done.empty:,} empty or not to be read"] if done.empty else []
-    column = f" The text is in {read.columns.text}." if read.columns.text else ""
+    column = f" The text is in {read.columns.text}." if read.columns.text in read.preview.columns else ""
     return visit.go(f"/p/{visit.id}/data", said=f"{', '.join(told)}.{column}")
 
 
