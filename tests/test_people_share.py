@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import polars as pl
@@ -189,6 +190,17 @@ def test_of_all_who_take_the_last_place_at_once_one_is_let_in_by_postgresql(post
             wanted.declare(db, project, "people", HALVES, size=10)
             come(db, project, {"north": 4})
             assert race(db, project) == {"in": 1, "out": 7}
+
+
+def test_weights_and_two_who_declare_at_once_on_postgresql(postgresql):
+    with contextlib.closing(open_database(fresh(postgresql))) as db:
+        project = asking(db, ["where is my order?"])
+        with ThreadPoolExecutor(4) as pool:
+            done = [pool.submit(wanted.declare, db, project, "people", HALVES) for _ in range(12)]
+        assert [each.exception() for each in done] == [None] * 12
+        answer(db, come(db, project, {"north": 15, "south": 5})[-1])
+        assert outcome.rows(db, project)["weight"].to_list() == pytest.approx([2])
+        assert standing.facts(db, project)["weights"]["people"] == 20
 
 
 # --- what may be shown
