@@ -47,7 +47,7 @@ def test_a_lead_says_what_is_wanted_and_invites_who_is_missing_by_the_keyboard_a
     press(page, "Enter")
     link = page.locator("code.command").inner_text()
     guest = come(new(), served, link.removeprefix(served.url))
-    assert guest.locator("[role=status]").count()
+    expect(guest.locator(".ask .text")).to_be_visible()
 
 
 def test_it_works_with_scripts_off(new, served, found):  # noqa: F811
@@ -81,4 +81,5 @@ def test_the_page_fits_and_can_be_read_and_harmful_words_do_nothing(new, served,
     assert page.locator("svg.bar").count() == 6
     looked(page, width)
     page.get_by_role("button", name="Invite one: a").click()
+    expect(page.locator("code.command")).to_be_visible()
     looked(page, width)

@@ -156,10 +156,10 @@ def test_what_people_say_counts_and_frees_the_place_that_they_were_invited_to(db
 
 def race(db, project, people=8):
     """Let people take the places that are left, all at once; return how many came in."""
-    token = access.invite(db, project, Invite(max_uses=people, quota_cell="region=north"))
+    tokens = [access.invite(db, project, Invite(quota_cell="region=north")) for _ in range(people)]
     gate, came = threading.Barrier(people), Counter()
 
-    def run():
+    def run(token):
         gate.wait()
         try:
             access.join(db, token, "someone")
@@ -167,7 +167,7 @@ def race(db, project, people=8):
         except RefusedError:
             came["out"] += 1
 
-    threads = [threading.Thread(target=run) for _ in range(people)]
+    threads = [threading.Thread(target=run, args=[token]) for token in tokens]
     for each in threads:
         each.start()
     for each in threads:
@@ -189,6 +189,15 @@ def test_of_all_who_take_the_last_place_at_once_one_is_let_in_by_postgresql(post
             wanted.declare(db, project, "people", HALVES, size=10)
             come(db, project, {"north": 4})
             assert race(db, project) == {"in": 1, "out": 7}
+
+
+def test_weights_on_postgresql(postgresql):
+    with contextlib.closing(open_database(fresh(postgresql))) as db:
+        project = asking(db, ["where is my order?"])
+        wanted.declare(db, project, "people", HALVES)
+        answer(db, come(db, project, {"north": 15, "south": 5})[-1])
+        assert outcome.rows(db, project)["weight"].to_list() == pytest.approx([2])
+        assert standing.facts(db, project)["weights"]["people"] == 20
 
 
 # --- what may be shown

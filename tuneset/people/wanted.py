@@ -52,6 +52,7 @@ def declare(  # noqa: PLR0913
 
     def noted(tx: Transaction) -> None:
         get(tx, project)
+        tx.lock_log(project)  # two who declare at one time do it in turn
         known = _values(tx, project, about)
         taken = [name for name, shares in targets.items() if not shares]
         new = {name: shares for name, shares in targets.items() if shares}
