@@ -57,6 +57,7 @@ def collect(  # noqa: PLR0913  one for each option of the command
         Job("webhooks", lambda: deliver(db, Egress(house.own)), every=1.0),
         Job("learning", Learner(db).look, every=5.0),
         Job("live texts", lambda: online.look(db), every=15.0),
+        Job("tidying", db.tidy, every=5.0),
     ]
     try:
         with Behind(jobs):

@@ -253,7 +253,7 @@ def who(db: Database, token: str) -> str | None:
         return None
     if tx.at - row.last_seen > 60_000:  # at most once a minute: a page that is only read writes nothing
         seen = _session.update().where(_session.c.id_hash == row.id_hash).values(last_seen=tx.at)
-        db.run(seen)
+        db.run(seen, soon=True)
     return str(row.contributor_id)
 
 

@@ -126,13 +126,13 @@ def next_item(db: Database, person: Person) -> Served | None:
     person has answered, skipped, flagged or written. A look at the front of each queue is enough but for people who are
     nearly through; then the whole is searched, in a transaction that only reads.
     """
-    found = db.write(lambda tx: _next(tx, person))
+    found = db.write(lambda tx: _next(tx, person), soon=True)
     if isinstance(found, Served):
         return found
     for queue in found:
         with db.read() as tx:
             far = candidates(tx, person, queue, window=None)
-        served = db.write(partial(_from_afar, person=person, found=far)) if far else None
+        served = db.write(partial(_from_afar, person=person, found=far), soon=True) if far else None
         if served is not None:
             return served
     return None
