@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import shutil
 import sqlite3
 import threading
 import warnings
@@ -326,4 +327,35 @@ def test_the_clock_of_a_transaction_stands_still(tmp_path):
     db = open_database(tmp_path / "people.db")
     assert isinstance(db.write(lambda tx: tx), Transaction)
     assert abs(db.write(lambda tx: tx.at) - db.now()) < 60_000
+    db.close()
+
+
+def test_an_answer_waits_for_the_disk_and_a_lease_does_not(address):
+    db = open_database(address)
+    asked = {"sqlite": "PRAGMA synchronous", "postgresql": "show synchronous_commit"}[db.engine.dialect.name]
+
+    def mode(tx):
+        return tx.connection.exec_driver_sql(asked).scalar()
+
+    for _ in range(2):  # one connection, again and again
+        assert str(db.write(mode, soon=True)) in ("1", "off")
+        assert str(db.write(mode)) in ("2", "on")
+    db.close()
+
+
+def test_threads_write_in_turn_and_the_log_is_moved_into_the_file_beside_them(tmp_path):
+    path = tmp_path / "people.db"
+    db = open_database(path)
+    project = projects.create(db, "p", "label")
+    with ThreadPoolExecutor(8) as pool:
+        wrote = [pool.submit(db.write, lambda tx: tx.record(project, None, "said", "x")) for _ in range(200)]
+        for _ in range(5):
+            db.tidy()
+    assert sorted(each.result() for each in wrote) == list(range(2, 202))
+    db.tidy()
+    copied = tmp_path / "copy.db"
+    shutil.copyfile(path, copied)  # without the log beside it
+    other = open_database(copied)
+    assert len(replay.events(other, project)) == 201
+    other.close()
     db.close()
