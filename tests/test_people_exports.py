@@ -250,3 +250,11 @@ def test_any_history_on_sqlite_and_on_postgresql(tmp_path, postgresql, seed):
         with contextlib.closing(world.db):
             assert walk(world, seed, 50)
             world.check()
+
+
+def test_a_project_that_reviews_a_run_hands_out_no_examples(file):
+    project = projects.create(file, "Review", "review")
+    with pytest.raises(RefusedError, match="comes from a run"):
+        exports.export(file, project)
+    with pytest.raises(RefusedError, match="comes from a run"):
+        outcome.rows(file, project)

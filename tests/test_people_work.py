@@ -248,7 +248,7 @@ def test_gold_items_come_in_their_share_of_turns_and_do_not_count_as_answers_tha
             answer(file, person)
     rows = items.annotated(file, project)
     assert set(rows.filter("was_gold")["item"]) <= set(gold)
-    assert 3 <= rows["was_gold"].sum() <= 17
+    assert 1 <= rows["was_gold"].sum() <= 24  # of 50 turns at .2: by chance outside once in 50,000 runs
     assert projects.progress(file, project).items == 50
     sound(file, project)
 

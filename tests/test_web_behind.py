@@ -6,7 +6,7 @@ import time
 from tuneset.web.behind import Behind, Job
 
 
-def test_jobs_are_done_in_turn_and_end(monkeypatch):
+def test_jobs_are_done_again_and_again_and_end(monkeypatch):
     done, enough, failures = [], threading.Event(), []
     monkeypatch.setattr(threading, "excepthook", failures.append)
 

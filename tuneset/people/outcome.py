@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from tuneset.people import consensus, items, overview, standing, tables
-from tuneset.people.projects import get, published
+from tuneset.people.projects import of_texts, published
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,8 @@ def rows(db: Database, project: str) -> pl.DataFrame:
     `contributor` wrote the text, where somebody did; `sure` is 1 for what a lead decided; `weight` is null where people
     are not weighed, see `standing.row_weights`.
     """
+    with db.read() as tx:
+        of_texts(tx, project)
     settle(db, project)
     state, item, answer = tables.item_state, tables.item, tables.annotation
     count = (
@@ -60,7 +62,6 @@ def rows(db: Database, project: str) -> pl.DataFrame:
         .where(item.c.project_id == project)
     )
     with db.read() as tx:
-        get(tx, project)
         told = [(row.example_id, row.author_id, _sure(row.posterior, row.decided_by), row.n) for row in tx.all(asked)]
     kinds = {"id": pl.String, "contributor": pl.String, "sure": pl.Float64, "answers": pl.Int64}
     about = pl.DataFrame(told, schema=kinds, orient="row")

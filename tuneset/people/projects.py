@@ -120,6 +120,14 @@ def get(tx: Transaction, project: str) -> sa.Row[Any]:
     return row
 
 
+def of_texts(tx: Transaction, project: str) -> sa.Row[Any]:
+    """Return a project whose items are texts; RefusedError for one that asks what a run has found."""
+    row = get(tx, project)
+    if row.kind == "review":
+        raise RefusedError("what is asked here comes from a run", str(row.name), "tuneset review RUN --to and --from")
+    return row
+
+
 def settings_of(db: Database, project: str) -> Settings:
     """Return the settings of a project."""
     with db.read() as tx:
@@ -161,7 +169,8 @@ def _schema_row(content: Mapping[str, Any]) -> dict[str, str]:
             raise RecipeError(f"two labels have one {name}: {twice[0]!r}", "label schema", "give each its own")
     if any(not label.get("key") for label in content.get("labels", [])):
         raise RecipeError("a label has no key", "label schema", '{"key": "orders", "name": "Orders"}')
-    return {"body": to_text(dict(content))}
+    labels = [{"name": label["key"], "help": "", "hotkey": ""} | label for label in content.get("labels", [])]
+    return {"body": to_text(dict(content) | {"labels": labels})}
 
 
 def published(tx: Transaction, project: str, what: Published, version: int | None = None) -> dict[str, Any] | None:

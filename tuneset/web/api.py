@@ -241,6 +241,7 @@ def _most(db: Database, person: Person) -> int:
 
 def _add(db: Database, person: Person, lines: list[bytes], number: int) -> Added:
     with db.read() as tx:
+        projects.of_texts(tx, person.project)
         field = (projects.published(tx, person.project, "label_schema") or {}).get("field", "label")
     found = incoming.examples(lines, f"api:{person.project}", field, number)
     return items.add(db, person.project, found, by=person.contributor)

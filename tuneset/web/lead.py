@@ -12,7 +12,6 @@ from starlette.responses import Response
 from tuneset.errors import RecipeError
 from tuneset.people import access, agreement, contributors, items, outcome, overview, projects
 from tuneset.people.access import Invite
-from tuneset.people.database import RefusedError
 from tuneset.people.projects import Person
 from tuneset.web import question
 from tuneset.web.safety import word
@@ -136,7 +135,7 @@ def data(visit: Visit) -> Response:
 
 def add(visit: Visit) -> Response:
     """Take texts: one a line, or a table with a header whose column is named."""
-    _no_review(visit)
+    _of_texts(visit)
     typed, column = word(visit.form, "rows", 4 << 20), word(visit.form, "column").strip()
     texts = _texts(typed, column)
     done = items.add(visit.db, visit.id, items.plain(texts, f"people:{visit.id}"), by=visit.contributor)
@@ -147,9 +146,9 @@ def add(visit: Visit) -> Response:
     return visit.go(f"/p/{visit.id}/data", said=f"{', '.join(told)}.")
 
 
-def _no_review(visit: Visit) -> None:
-    if visit.project["kind"] == "review":
-        raise RefusedError("what is asked here comes from a run", visit.id, "tuneset review RUN --to and --from")
+def _of_texts(visit: Visit) -> None:
+    with visit.db.read() as tx:
+        projects.of_texts(tx, visit.id)
 
 
 def _texts(typed: str, column: str) -> list[str | None]:
@@ -164,7 +163,7 @@ def _texts(typed: str, column: str) -> list[str | None]:
 
 def examples(visit: Visit) -> Response:
     """Give what people agree on by now, see outcome.lines."""
-    _no_review(visit)
+    _of_texts(visit)
     named = {"content-disposition": 'attachment; filename="examples.jsonl"'}
     return Response(outcome.lines(visit.db, visit.id), media_type="application/jsonl", headers=named)
 
@@ -186,7 +185,7 @@ def change(visit: Visit) -> Response:
     form, path, by = visit.form, f"/p/{visit.id}/settings", visit.contributor
     what = word(form, "what")
     if what == "label_schema":
-        _no_review(visit)
+        _of_texts(visit)
         with visit.db.read() as tx:
             before = projects.published(tx, visit.id, "label_schema") or {}
         lines = [line.strip() for line in word(form, "labels", 50_000).splitlines() if line.strip()]

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from tuneset import sources
 from tuneset.crawl.egress import Egress
-from tuneset.people import access, delivering, exports, items, webhooks
+from tuneset.people import access, delivering, exports, items, projects, webhooks
 from tuneset.people.database import RefusedError
 from tuneset.report.words import counted
 from tuneset.web.safety import word
@@ -100,6 +100,8 @@ def upload(visit: Visit) -> Response:
     sent = visit.form.get("file")
     if not isinstance(sent, UploadFile) or not sent.filename:
         return visit.go(f"/p/{visit.id}/data", said="Choose a file first.")
+    with visit.db.read() as tx:
+        projects.of_texts(tx, visit.id)
     labels = [each.strip() for each in word(visit.form, "labels", 1000).split(",") if each.strip()]
     with _ONE, tempfile.TemporaryDirectory(prefix="tuneset-") as folder:
         path = Path(folder) / _safe(sent.filename)
