@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from people_at_work import World, answer, frame, fresh, project_of, server, someone, sound
 
 from tuneset.errors import RunError
-from tuneset.people import exports, items, leaving, outcome, replay, tables, work
+from tuneset.people import exports, items, leaving, outcome, projects, replay, tables, work
 from tuneset.people.database import MissingError, RefusedError, open_database
 
 
@@ -252,9 +252,9 @@ def test_any_history_on_sqlite_and_on_postgresql(tmp_path, postgresql, seed):
             world.check()
 
 
-def test_a_project_that_reviews_a_run_hands_out_no_examples(file):
-    project = projects.create(file, "Review", "review")
+def test_a_project_that_reviews_a_run_hands_out_no_examples(db):
+    project = projects.create(db, "Review", "review")
     with pytest.raises(RefusedError, match="comes from a run"):
-        exports.export(file, project)
+        exports.export(db, project)
     with pytest.raises(RefusedError, match="comes from a run"):
-        outcome.rows(file, project)
+        outcome.rows(db, project)
