@@ -77,7 +77,7 @@ def test_the_whole_way_from_an_empty_database_to_two_people_who_label(new, tmp_p
     lead.get_by_label("How many people").fill("2")
     lead.get_by_role("button", name="Make it").click()
     lead.get_by_label("A text a line").fill(collecting.ROWS)
-    lead.get_by_role("button", name="Add").click()
+    lead.get_by_role("button", name="Add", exact=True).click()
     expect(lead.get_by_role("status")).to_have_text("40 added.")
     lead.get_by_role("link", name="People").click()
     lead.locator("[name=uses]").fill("2")
@@ -91,7 +91,7 @@ def test_the_whole_way_from_an_empty_database_to_two_people_who_label(new, tmp_p
     expect(lead.locator("h1")).to_contain_text("alpha")
     lead.get_by_role("link", name="Data").click()
     with lead.expect_download() as download:
-        lead.get_by_role("link", name="Take the labels away").click()
+        lead.get_by_role("link", name="Download the labels").click()
     assert download.value.suggested_filename == "examples.jsonl"
     started.kill()
 

@@ -37,7 +37,7 @@ def todo(visit: Visit) -> list[tuple[str, str]]:
         if waiting
         else None,
         ("Label a few yourself", "work") if progress.items > progress.done else None,
-        ("Take the labels away", "data") if progress.annotations else None,
+        ("Download the labels", "data") if progress.annotations else None,
     ]
     return [each for each in found if each is not None][:3]
 

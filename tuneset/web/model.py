@@ -51,7 +51,7 @@ def model(visit: Visit) -> Response:
 
 
 def change(visit: Visit) -> Response:
-    """Do what a lead asks: another version, suggestions on or off, live texts to label, a model that was trained."""
+    """Do what a lead asks: another version, live texts to label, a model that was trained."""
     does, path, by = word(visit.form, "do"), f"/p/{visit.id}/model", visit.contributor
     number = word(visit.form, "number", 9)
     if does == "choose" and number.isdecimal():
@@ -69,11 +69,7 @@ def change(visit: Visit) -> Response:
     if does == "trained":
         online.mark_trained(visit.db, visit.id, by)
         return visit.go(path, said="Noted. What is advised counts from here.")
-    blind, now = word(visit.form, "blind", 3), projects.settings_of(visit.db, visit.id)
-    share = int(blind) / 100 if blind.isdecimal() else now.blind_share
-    mode = "on" if word(visit.form, "mode") == "on" else "off"
-    projects.change(visit.db, visit.id, now._replace(suggestion_mode=mode, blind_share=share), by)
-    return visit.go(path, said=f"Suggestions are {mode}.")
+    return visit.go(path)
 
 
 def _row(kept: Kept) -> dict[str, Any]:
