@@ -1,99 +1,108 @@
-"""Take the pictures of the README again: the report of the messy example, and what the check of a faulty file prints.
-
-`python docs/pictures.py` needs Chromium. The pictures on judging.md were pointed at by hand, and stay.
-"""
+"""Take the pictures of `tuneset collect` again: python docs/pictures.py (needs Chromium and the development packages)."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import json
-import os
-import pty
+import random
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
+from html import unescape
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+import polars as pl
+from playwright.sync_api import sync_playwright
+
+from tuneset.people import learner
+from tuneset.people.database import open_database
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
-sys.path.insert(0, str(ROOT / "tests"))
-WIDTH = 110  # columns of a terminal
-ASKS = {"role": "user", "content": "Where is my parcel?"}
-TOOL = {"type": "function", "function": {"name": "find_parcel", "parameters": {"type": "object", "properties": {}}}}
+sys.path.insert(0, str(HERE.parent / "tests"))
+collecting: Any = importlib.import_module("collecting")
+CHROMIUM = "/usr/bin/chromium"
+AGES = ("under 30",) * 25 + ("30 to 60",) * 10 + ("over 60",) * 5
+TURNS, BATCH = 700, 50
+PICTURES = (
+    ("", "work", 390, 690),
+    ("-lead", "quality", 860, 690),
+    ("-share", "share", 860, 1060),
+    ("-model", "model", 900, 780),
+    ("-increments", "export", 1000, 520),
+)
 
 
-def call(arguments: str) -> dict[str, Any]:
-    """Call the tool."""
-    return {"id": "1", "type": "function", "function": {"name": "find_parcel", "arguments": arguments}}
+def main() -> None:
+    """Let forty people who do not exist label, and photograph what they and their lead see."""
+    table = pl.read_csv(HERE.parent / "examples" / "customer_intent.csv").unique("inquiry", maintain_order=True)
+    right = {" ".join(text.split()): str(label) for text, label, _ in table.drop_nulls().iter_rows()}
+    with tempfile.TemporaryDirectory() as temp:
+        served = collecting.Collecting(path := Path(temp) / "shop.db")
+        lead = collecting.owner(served)
+        project = made(lead, list(right), sorted(set(right.values())))
+        invitation = collecting.invitation(lead, project, uses=len(AGES))
+        people = [
+            collecting.joined(served, invitation, f"Person {n}", **{"about:age": age}) for n, age in enumerate(AGES, 1)
+        ]
+        label(people, project, right, path)
+        shares = "under 30: 30\n30 to 60: 40\nover 60: 30"
+        sent = token(lead, project)
+        lead.send(f"/p/{project}/share", token=sent, about="people", name="age", shares=shares, size="60")
+        lead.send(f"/p/{project}/export", token=sent)
+        photograph(served, project, people[0])
+        served.stop()
 
 
-def said(words: str) -> dict[str, Any]:
-    """Answer."""
-    return {"role": "assistant", "content": words}
+def token(lead: Any, project: str) -> str:
+    """Return what a form of the lead carries."""
+    return str(lead.open(f"/p/{project}/settings")[1]["token"])
 
 
-ASKED = [
-    "Where is it?",
-    "Refund me",
-    "Is it here yet?",
-    "Stop my order",
-    "Wrong size",
-    "Card refused",
-    "Two came",
-    "Gift wrap?",
-    "Late again",
-]
-FAULTY = [
-    *({"messages": [{"role": "user", "content": each}, said('{"category": "Orders"}')]} for each in ASKED),
-    {"messages": [ASKS, said('{"kind": "Orders"}')]},
-    {"messages": [ASKS, {"role": "assistant", "tool_calls": [call("{number: 7}")]}], "tools": [TOOL]},
-    {"messages": [ASKS, said("Hello! "), {"role": "user", "content": "Anyone?"}]},
-]  # fmt: skip
+def made(lead: Any, rows: list[str], labels: list[str]) -> str:
+    """Make the project, with a question about newcomers."""
+    told = {"name": "Shop inquiries", "labels": "\n".join(labels), "overlap": "2", "consent": "", "guide": "Be kind."}
+    place = lead.send("/new", token=lead.open("/new")[1]["token"], **told)
+    project = place.partition("/p/")[2].partition("/")[0]
+    sent = token(lead, project)
+    lead.send(f"/p/{project}/data", token=sent, rows="\n".join(rows))
+    lead.send(f"/p/{project}/settings", token=sent, what="ask", key="age", options=", ".join(dict.fromkeys(AGES)))
+    return str(project)
 
 
-def terminal(command: str, folder: Path, to: Path) -> None:
-    """Picture what a command prints."""
-    named = {"COLUMNS": str(WIDTH), "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
-    ours, its = pty.openpty()  # lines are broken as on a screen only where there is one
-    words = [sys.executable, "-m", *command.split()]
-    with subprocess.Popen(words, cwd=folder, env=os.environ | named, stdin=its, stdout=its, stderr=its):  # noqa: S603
-        os.close(its)
-        printed = b""
-        with contextlib.suppress(OSError):  # Linux's way to say that nobody writes there any more
-            while piece := os.read(ours, 1 << 16):
-                printed += piece
-    os.close(ours)
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        screen = Console(record=True, width=WIDTH, file=nowhere)
-        screen.print(Text(f"$ {command}", style="bold"))
-        screen.print(Text.from_ansi(printed.decode().replace("\r\n", "\n")))
-        drawn = screen.export_svg(title="tuneset")
-    drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)  # it would be fetched from elsewhere
-    to.write_text(drawn.replace("Fira Code", "ui-monospace, Menlo, Consolas"), encoding="utf-8")
+def label(people: list[Any], project: str, right: dict[str, str], path: Path) -> None:
+    """Label most of it, one in twelve wrongly, and have the model learn in between."""
+    draw, db = random.Random(1), open_database(path)  # noqa: S311  the same people each time
+    labels = sorted(set(right.values()))
+    for turn in range(TURNS):
+        client = people[turn % len(people)]
+        page, form = client.open(f"/p/{project}/work")
+        found = re.search(r'<div class="text big" dir="auto">(.*?)</div>', page, re.DOTALL)
+        if found is None:
+            break
+        said = right[" ".join(unescape(found[1]).split())] if draw.random() > 1 / 12 else draw.choice(labels)
+        client.send(f"/p/{project}/work", **{name: form[name] for name in ("token", "lease", "field")}, label=said)
+        if turn % BATCH == BATCH - 1:
+            learner.learn(db, project)
+    db.close()
 
 
-def report(folder: Path, to: Path) -> None:
-    """Picture the first screen of a report."""
-    browser = importlib.import_module("browser").browser
-    with browser() as page:
-        page.open(str(folder / "report.html"), width=1280, height=1080)
-        page.settle()
-        page.picture(to)
+def photograph(served: Any, project: str, person: Any) -> None:
+    """Take each page at the size that its docs show."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for name, page, width, height in PICTURES:
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light")
+            tab = context.new_page()
+            if page == "work":
+                key, _, value = person.cookie.partition("=")
+                context.add_cookies([{"name": key, "value": value, "url": served.url}])
+            else:
+                tab.goto(served.link)
+            tab.goto(f"{served.url}/p/{project}/{page}")
+            tab.screenshot(path=HERE / f"collect{name}.png")
+            context.close()
+        browser.close()
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temp:
-        away = Path(temp)
-        (away / "train.jsonl").write_text("\n".join(json.dumps(row) for row in FAULTY) + "\n", encoding="utf-8")
-        terminal("tuneset check train.jsonl --target openai", away, HERE / "check.svg")
-        shutil.copy(ROOT / "examples" / "customer_intent_messy.csv", away)
-        prepare = [sys.executable, "-m", "tuneset", "prepare", "customer_intent_messy.csv", "--out", "run"]
-        subprocess.run(prepare, cwd=away, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)  # noqa: S603
-        report(away / "run", HERE / "report.png")
+    main()
