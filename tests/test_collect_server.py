@@ -385,17 +385,17 @@ def test_a_table_gives_the_column_that_is_named(served, lead, project):
 
 
 @pytest.mark.slow
-def test_no_answer_that_was_acknowledged_is_lost_to_a_kill(tmp_path):
-    database, got, lost = tmp_path / "people.db", 0, []
+def test_no_answer_that_was_acknowledged_is_lost_to_fifty_kills(tmp_path):
+    database, got = tmp_path / "people.db", 0
     started = Collecting(database)
     lead = owner(started)
-    found = collecting.project(lead, rows="\n".join(f"text number {n} of very many" for n in range(3000)))
+    found = collecting.project(lead, rows="\n".join(f"text number {n} of very many" for n in range(15_000)))
     path = invitation(lead, found, uses=4)
     people = [joined(started, path, name) for name in "abcd"]
-    for moment in range(12):
+    for moment in range(50):
         with ThreadPoolExecutor(4) as pool:
             working = [pool.submit(until_the_end, person, found) for person in people]
-            time.sleep(0.4 + 0.13 * moment)
+            time.sleep(0.2 + 0.1 * (moment % 13))
             started.kill()
             got += sum(each.result() for each in working)
         started = Collecting(database, "--port", str(started.port))
@@ -409,8 +409,7 @@ def test_no_answer_that_was_acknowledged_is_lost_to_a_kill(tmp_path):
     assert replay.recount(db, found) == []
     assert state == replay.state_now(db, found)
     assert len([each for each in state.annotations.values() if each.state == "active"]) >= got
-    assert lost == []
-    assert got > 50
+    assert got > 200
 
 
 def until_the_end(person, found):
