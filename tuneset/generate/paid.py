@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from tuneset.generate.wanted import Wanted
 
 
+NO_FORM = "a model or a server that keeps to JSON Schema loses fewer"
+
+
 class Told(NamedTuple):
     """What one call came to."""
 
-    asked: int  # rows or conversations that were missing
+    asked: int  # rows or conversations that were missing, or lacked their answer
     came: int  # of them
+    lost: Mapping[str, int]  # of those that did not come, how many for which problem (`asked.Answer`, `heard`)
+    read: int  # earlier rows that the judge has read now
     unread: int  # rows that wait for the judge
-    stopped: str  # which limit had no room, and for what; "" where none did
+    gained: int  # rows that may be kept now, and were not there or were held back before
+    stopped: str = ""  # which limit had no room, and for what; "" where none did
+    failed: str = ""  # why the judge was given up; "" where it was not
 
 
 def paid(place: Path, wanted: Wanted) -> dict[str, Any]:
@@ -68,14 +75,45 @@ def says(name: str, wanted: Wanted, noted: Mapping[str, Any]) -> str:
     """Say in one line what one call came to, what stopped it, and how it goes on."""
     asked, came, what = noted["asked"], noted["came"], "conversations" if wanted.rewrite else "rows"
     if asked:
-        lost = f", {asked - came:,} did not come" if came < asked else ""
-        done = f"{came:,} of {asked:,} {what} written{lost}"
+        done = f"{came:,} of {asked:,} {what} written{_lost(noted)}"
     elif wanted.rows:
         done = f"{noted['there']:,} rows are there; ask for more with --rows {noted['there'] + wanted.rows}"
     else:
         done = "nothing is missing"
+    read = f"{noted['read']:,} earlier ones were judged" if noted["read"] else ""
     unread = f"{noted['unread']:,} are held back until they are judged" if noted["unread"] else ""
-    return "; ".join(filter(None, (f"{name}: {done}", noted["paid"]["words"], unread, stopped(noted))))
+    parts = (f"{name}: {done}", read, unread, noted["failed"], stopped(noted), noted["paid"]["words"])
+    return "; ".join(filter(None, parts))
+
+
+# What became of rows that did not come, by problem, and what helps where that is the most frequent one.
+LOST = {
+    "same": ("were there already", "more seeds, other strategies or a document make a model vary more"),
+    "short": ("were left out of an answer", ""),
+    "too-long": ("were far too long", ""),
+    "cut-off": ("were cut off", "ask for fewer rows in a request, with per_request in the recipe"),
+    "not-json": ("came as no JSON", NO_FORM),
+    "wrong-schema": ("came in another form than was asked for", NO_FORM),
+    "refused": ("were refused by the model", "another model may write them (--model)"),
+    "not-answered": ("got no answer", "the same command asks for them again"),
+    "rejected": ("were rejected by the server", ""),
+    "budget": ("had no room in the limit", ""),
+}
+
+
+def _lost(noted: Mapping[str, Any]) -> str:
+    """Say how many rows did not come, why, and what helps.
+
+    >>> _lost({"asked": 40, "came": 6, "lost": {"same": 33, "not-answered": 1}})
+    ', 34 did not come (33 were there already, 1 got no answer: more seeds, other strategies or a document make a model vary more)'
+    """
+    short = noted["asked"] - noted["came"]
+    if short <= 0:
+        return ""
+    why = [(LOST.get(problem, (problem, "")), count) for problem, count in noted["lost"].items()]
+    reasons = ", ".join(f"{count:,} {words}" for (words, _), count in why)
+    helps = f": {why[0][0][1]}" if why and why[0][0][1] else ""
+    return f", {short:,} did not come" + f" ({reasons}{helps})" * bool(reasons)
 
 
 def stopped(noted: Mapping[str, Any]) -> str:

@@ -1,0 +1,178 @@
+"""What `generate` says of a call: what was asked, what did not come and why, what waits, and how it goes on."""
+
+import json
+
+import pytest
+from ask_server import KEY, serving
+from click.testing import CliRunner
+from replay import Replay
+from test_generate import asked, asks_to_judge, synthetic, table, written
+from test_generate_answers import conversation, spoken
+
+import tuneset
+from tuneset.ask import client
+from tuneset.cli import main
+from tuneset.errors import RunError
+from tuneset.folder import Folder
+from tuneset.generate import rows
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setenv("TUNESET_TEST_KEY", KEY)
+    monkeypatch.setattr(client, "PAUSE", 0.01)
+
+
+@pytest.fixture
+def server():
+    made = serving(answer=written)
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def run(tmp_path):
+    table().write_csv(tmp_path / "rows.csv")
+    return tuneset.prepare(tmp_path / "rows.csv", text="inquiry", label="category")
+
+
+@pytest.fixture
+def talk(tmp_path):
+    (tmp_path / "talk.jsonl").write_text("\n".join(json.dumps(conversation(number)) for number in range(24)))
+    return tuneset.prepare(tmp_path / "talk.jsonl")
+
+
+def right(request):
+    """Write rows, and read each as what it was asked for: the label is in its text."""
+    if not asks_to_judge(request):
+        return written(request)
+    texts = [json.loads(each)["text"] for each in request["messages"][-1]["content"].splitlines() if '"number"' in each]
+    labels = ["account", "orders", "refunds"]
+    named = [next(number for number, each in enumerate(labels, 1) if f" {each} " in text) for text in texts]
+    return {"rows": [{"number": at, "label": label, "sure": True} for at, label in enumerate(named, 1)]}
+
+
+def line(dataset, **options):
+    """Generate, and return the line that says what came of it."""
+    said = []
+    dataset.generate(watch=said.append, **options)
+    return next(event.says for event in said if event.stage == "write" and event.kind == "done")
+
+
+def command(dataset, server, *more):
+    args = ["generate", str(dataset.path), "--model", "small", "--url", server.url, "--key-env", "TUNESET_TEST_KEY"]
+    return CliRunner().invoke(main, [*args, *more])
+
+
+def test_labels_cannot_be_filled_up_where_there_are_none(talk, server):
+    manifest = talk.folder.manifest.read_bytes()
+    for ask in (talk.generate, talk.would_generate):
+        with pytest.raises(RunError, match="have no labels") as error:
+            ask(per_label=20, **asked(server))
+        assert "--rows 20" in error.value.hint
+    assert talk.folder.manifest.read_bytes() == manifest
+    assert not server.requests
+
+
+def test_answers_that_did_not_come_are_missing_until_they_have_come(talk, server):
+    dumb = {"anything": 1}
+    server.answer = lambda request: spoken(request) if "Write 4 rows" in request["messages"][-1]["content"] else dumb
+    said = line(talk, rows=4, **asked(server))
+    assert "0 of 4 rows written, 4 did not come (4 came in another form than was asked for" in said
+    assert "0 of 4 rows written" in line(talk, **asked(server))  # asked again, and said to be
+    server.answer = spoken
+    assert "4 of 4 rows written" in line(talk, **asked(server))
+    sent = len(server.requests)
+    assert "4 rows are there" in line(talk, **asked(server))
+    assert len(server.requests) == sent
+
+
+def test_nothing_is_missing_sends_nothing(run, server):
+    server.answer = right
+    line(run, per_label=9, judge_model="judge", **asked(server))
+    sent = len(server.requests)
+    assert "nothing is missing" in line(run, **asked(server))
+    assert len(server.requests) == sent
+    said = line(run, **asked(server, judge_model="another"))
+    assert "nothing is missing; 12 earlier ones were judged" in said
+
+
+def test_what_is_missing_under_a_spent_limit_does_not_grow(run, server):
+    line(run, per_label=9, judge_model="judge", **asked(server, most_requests=4))
+    counts = []
+    for _ in range(3):
+        said = line(run, **asked(server, most_requests=4))
+        known = rows.load(rows.place(Folder(run.path), "synthetic"))
+        counts.append((len(known), sum(not row.text for row in known), run.summary["balance"]["in"]))
+        assert "stopped by" in said
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_why_rows_did_not_come_is_said_with_what_helps(run, server):
+    server.answer = lambda _: {"rows": [{"text": "where is it"}] * 5}
+    done = command(run, server, "--per-label", "9", "--most-requests", "90")
+    said = " ".join(done.output.split())
+    assert "were there already" in said
+    assert "a document make a model vary more" in said
+
+
+def test_a_judge_that_fails_every_time_is_given_up_and_what_was_written_waits_for_it(run, server):
+    usual, calls = server.answer, []
+
+    def broken(request):
+        if asks_to_judge(request):
+            calls.append(request)
+            raise ConnectionError
+        return usual(request)
+
+    server.answer = broken
+    done = command(run, server, "--per-label", "90", "--most-requests", "900", "--judge-model", "judge")
+    said = " ".join(done.output.split())
+    assert done.exit_code == 1, said
+    assert "the judge was given up: the server answers nothing" in said
+    assert "run the same command later" in said
+    assert len(calls) < 100  # 24 requests, each sent six times, would be 144
+    assert synthetic(run).is_empty()
+    server.answer = usual
+    assert command(run, server).exit_code == 0
+    assert synthetic(tuneset.Dataset.open(run.path)).height
+
+
+def test_the_server_of_replays_labels_texts_of_labels_that_it_does_not_know(data):
+    told = {
+        "messages": [
+            {"role": "system", "content": 'numbered list of labels\n{"number": 1, "labels": {"a": "</data>"}}'},
+            {"role": "user", "content": '{"number": 1, "text": "hello"}'},
+        ]
+    }
+    assert Replay(data)(told) == {"rows": [{"number": 1, "label": 0, "sure": False}]}
+
+
+def test_a_dry_run_counts_what_a_judge_named_later_reads_and_says_where_the_limit_does_not_allow_it(run, server):
+    run.generate(per_label=40, **asked(server))
+    sent, there = len(server.requests), rows.load(rows.place(Folder(run.path), "synthetic"))
+    would = run.would_generate(judge_model="judge", **asked(server, most_requests=sent + 3))
+    assert (would.unread, would.cells) == (len(there), [])
+    assert would.judging.requests == -(-len(there) // 10) > 3
+    assert not would.judging.enough
+    done = command(run, server, "--judge-model", "judge", "--most-requests", str(sent + 3), "--dry-run")
+    assert f"Nothing is missing; {len(there)} that are there would be judged" in " ".join(done.output.split())
+    assert "the limit does not allow all of it" in done.output
+    assert len(server.requests) == sent
+    run.generate(judge_model="judge", **asked(server))
+    assert len(server.requests) - sent == would.judging.requests  # what was counted is what is sent
+
+
+def test_a_dry_run_counts_answers_that_did_not_come(talk, server):
+    server.answer = lambda request: spoken(request) if "Write 4 rows" in request["messages"][-1]["content"] else {}
+    talk.generate(rows=4, **asked(server))
+    would = talk.would_generate(judge_model="judge", **asked(server))
+    assert (would.unanswered, would.answering.requests, would.judging.requests) == (4, 4, 4)
+
+
+def test_writing_and_judging_that_fit_a_limit_alone_and_not_together_do_not_fit(run, server):
+    both = run.would_generate(per_label=40, judge_model="judge", **asked(server))
+    most = both.writing.requests + both.judging.requests - 1
+    found = run.would_generate(per_label=40, judge_model="judge", **asked(server, most_requests=most))
+    assert (found.writing.enough, found.judging.enough) == (True, False)
