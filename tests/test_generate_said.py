@@ -176,3 +176,45 @@ def test_writing_and_judging_that_fit_a_limit_alone_and_not_together_do_not_fit(
     most = both.writing.requests + both.judging.requests - 1
     found = run.would_generate(per_label=40, judge_model="judge", **asked(server, most_requests=most))
     assert (found.writing.enough, found.judging.enough) == (True, False)
+
+
+def test_what_waits_behind_a_limit_comes_first_in_next_with_the_option_that_raises_it(run, server):
+    server.answer = right
+    run.generate(per_label=40, **asked(server))
+    sent = len(server.requests)
+    run.generate(judge_model="judge", **asked(server, most_requests=sent + 1))
+    first, waits = run.summary["next"][0], run.findings("not-judged").height
+    assert first["words"] == f"Raise most_requests (--most-requests), which is {sent + 1}: it holds back {waits} rows"
+    assert first["command"] == f"tuneset generate {run.path} --most-requests {max(2 * (sent + 1), 100)}"
+    assert first["words"] in " ".join(command(run, server).output.split())
+    done = command(run, server, *first["command"].split()[3:])
+    assert done.exit_code == 0
+    assert "Raise" not in run.summary["next"][0]["words"]
+
+
+def test_rows_that_checks_took_out_are_said_to_be_short_of_the_number(run, server):
+    def some_of_another(request):
+        told = right(request)
+        if asks_to_judge(request):
+            told["rows"][0]["label"] = 1
+        return told
+
+    server.answer = some_of_another
+    run.generate(per_label=20, judge_model="judge", **asked(server))
+    train = run.examples("train")["labels"].value_counts()["count"].to_list()
+    short = sum(20 - each for each in train)
+    assert short
+    first = run.summary["next"][0]
+    rows_short = "1 row" if short == 1 else f"{short} rows"
+    assert first["words"] == f"Run the same command again: it is {rows_short} short of 20 a label"
+    assert first["command"] == f"tuneset generate {run.path}"
+    server.answer = right
+    run.generate(**asked(server))
+    assert run.examples("train")["labels"].value_counts()["count"].to_list() == [20] * 3
+    assert "short" not in run.summary["next"][0]["words"]
+
+
+def test_a_report_names_what_its_rows_cost_and_what_was_paid_in_all(run, server):
+    run.generate(per_label=20, price_in=1.0, price_out=1.0, most_cost=5.0, **asked(server))
+    told = run.summary["synthetic"]
+    assert told["cost_of_rows"] <= told["paid"][0]["writer"] == told["paid"][0]["total"]

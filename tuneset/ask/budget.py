@@ -145,12 +145,12 @@ def short(spent: Cost, more: Cost, budget: Budget) -> tuple[str, str]:
 def figure(money: float) -> str:
     """Write money so that two digits of it are seen, however little it is.
 
-    >>> [figure(each) for each in (1234.5, 3, 0.25, 0.008, 0.00432, 0.00000012, 0)]
-    ['1,234.50', '3', '0.25', '0.008', '0.0043', '0.00000012', '0']
+    >>> [figure(each) for each in (1234.5, 3, 0.999, 0.25, 0.008, 0.00432, 0.00000012, 0)]
+    ['1,234.50', '3', '1', '0.25', '0.008', '0.0043', '0.00000012', '0']
     """
     if money == round(money):
         return f"{money:,.0f}"
     if money >= 1:
         return f"{money:,.2f}"
     places = 1 - math.floor(math.log10(money))
-    return f"{money:.{places}f}".rstrip("0")
+    return f"{money:.{places}f}".rstrip("0").rstrip(".")

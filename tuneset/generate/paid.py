@@ -61,13 +61,16 @@ def words(told: Mapping[str, Any]) -> str:
     >>> spent = {"writer": 0.0043, "judge": 0.002, "total": 0.0063, "unsure": 0.0, "cap": 0.008, "priced": True}
     >>> words(spent | {"tokens": 9_000, "requests": 12})
     '0.0063 of at most 0.008 spent in all (0.0043 to write, 0.002 to judge)'
+    >>> words(spent | {"unsure": 0.0011, "tokens": 9_000, "requests": 12})
+    '0.0063 of at most 0.008 spent in all (0.0043 to write, 0.002 to judge; of which 0.0011 for answers that did not come, perhaps not charged)'
     """
     if not told["priced"] and not told["total"]:
         return f"{told['tokens']:,} tokens in {told['requests']:,} requests in all; prices are not known"
     cap = f" of at most {figure(told['cap'])}" if told["cap"] is not None else ""
-    parts = [f"{figure(told[WRITER])} to write", f"{figure(told[JUDGE])} to judge"] if told[JUDGE] else []
-    unsure = [f"{figure(told['unsure'])} for answers that did not come, perhaps not charged"] if told["unsure"] else []
-    of = f" ({', '.join(parts + unsure)})" if parts or unsure else ""
+    parts = f"{figure(told[WRITER])} to write, {figure(told[JUDGE])} to judge" if told[JUDGE] else ""
+    unsure = f"of which {figure(told['unsure'])} for answers that did not come, perhaps not charged"
+    both = [each for each in (parts, unsure if told["unsure"] else "") if each]
+    of = f" ({'; '.join(both)})" if both else ""
     return f"{figure(told['total'])}{cap} spent in all{of}"
 
 
