@@ -12,7 +12,7 @@ from test_generate_answers import conversation, spoken
 import tuneset
 from tuneset.ask import client
 from tuneset.cli import main
-from tuneset.errors import RunError
+from tuneset.errors import RecipeError, RunError
 from tuneset.folder import Folder
 from tuneset.generate import rows
 
@@ -218,3 +218,45 @@ def test_a_report_names_what_its_rows_cost_and_what_was_paid_in_all(run, server)
     run.generate(per_label=20, price_in=1.0, price_out=1.0, most_cost=5.0, **asked(server))
     told = run.summary["synthetic"]
     assert told["cost_of_rows"] <= told["paid"][0]["writer"] == told["paid"][0]["total"]
+
+
+def test_messages_name_what_is_to_be_typed(run, server):
+    priced = {"price_in": 1.0, "price_out": 1.0, "most_cost": 1.0, "judge_model": "judge"}
+    for more, hint in (
+        ({"most_requests": None}, "give most_cost, most_tokens or most_requests (--most-cost, --most-tokens"),
+        (priced, "give judge_price_in and judge_price_out (--judge-price-in, --judge-price-out)"),
+        ({"price_in": 1.0, "most_cost": 1.0}, "give price_in and price_out (--price-in, --price-out)"),
+    ):
+        for ask in (run.generate, run.would_generate):
+            with pytest.raises(RecipeError) as error:
+                ask(per_label=9, **asked(server, **more))
+            assert hint in error.value.hint
+    for option, name in (("--rows", "rows"), ("--per-label", "per_label")):
+        done = command(run, server, option, "0", "--most-requests", "9")
+        assert (done.exit_code, "give a number from 1 up" in done.output) == (2, True)
+        assert f"{name} ({option})" in done.output
+    assert "raise it (--most-requests)" in line(run, per_label=9, **asked(server, most_requests=1))
+
+
+@pytest.mark.parametrize("given", [["--name", ""], ["--name", "  "]])
+def test_a_source_without_a_name_is_refused(run, server, given):
+    done = command(run, server, "--rows", "5", "--most-requests", "9", *given)
+    assert done.exit_code == 2
+    assert "a source has a name" in done.output
+
+
+@pytest.mark.parametrize(
+    ("key_env", "hint"), [("TUNESET_TEST_KEY", "environment's TUNESET_TEST_KEY"), ("", "--key-env")]
+)
+def test_a_wrong_key_names_its_variable(run, server, key_env, hint):
+    server.key = "sk-another"
+    with pytest.raises(RunError) as error:
+        run.generate(**asked(server, per_label=9, key_env=key_env))
+    assert hint in error.value.hint
+
+
+def test_a_model_that_judges_itself_is_said_to_be_worth_less(run, server):
+    for judge, says in (("small", True), ("another", False)):
+        said = line(run, per_label=9, judge_model=judge, **asked(server))
+        assert ("the judge is the model that writes" in said) is says
+    assert run.would_generate(judge_model="small", **asked(server)).itself

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tuneset.ask.budget import figure
+from tuneset.ask.budget import figure, sound
 from tuneset.errors import RunError, need
 from tuneset.generate import answers, attributes, judged, paid, prompts, rows, seeds, strategies
 from tuneset.generate.asking import Asking, Batch, ask
@@ -146,13 +146,12 @@ def _still_lost(new: Sequence[Row], missing: Sequence[Cell]) -> list[Row]:
 def refuse_early(folder: Folder, source: Source) -> None:
     """Refuse what cannot work before anything of a run is touched: keys, addresses, limits, prompts, documents, style."""
     from tuneset.ask import asked  # noqa: PLC0415  with the client, which few commands need
-    from tuneset.ask.budget import sound  # noqa: PLC0415
     from tuneset.ask.client import EXTRA, PACKAGE  # noqa: PLC0415
 
     wanted = source.generate
     assert wanted is not None  # noqa: S101  see `_plan`
+    _refuse_without_limit(wanted)
     for each in filter(None, (wanted.writer, wanted.judge)):
-        sound(each.asked(), wanted.budget())
         asked.address(each.asked())
         asked.key(each.asked())
     need(PACKAGE, EXTRA)
@@ -164,6 +163,12 @@ def refuse_early(folder: Folder, source: Source) -> None:
         refuse_without_labels(wanted, prepared.filter(~synthetic()))
 
 
+def _refuse_without_limit(wanted: Wanted) -> None:
+    for whose, each in (("", wanted.writer), ("judge_", wanted.judge)):
+        if each is not None:
+            sound(each.asked(), wanted.budget(), whose)
+
+
 class Would(NamedTuple):
     """What asking would come to, before anything is sent; what is lost is asked for again twice at most, and comes on top."""
 
@@ -173,12 +178,14 @@ class Would(NamedTuple):
     judging: Estimate | None  # by as many texts as are wanted, as long as the real ones, and by those that are there
     unanswered: int  # texts that are there and lack their answer
     unread: int  # rows that are there and that the judge has not read
+    itself: str = ""  # that the judge is the model that writes; "" where it is another one
 
 
 def would(folder: Folder, source: Source) -> Would:
     """Say what `make` would ask and what that would cost at most; nothing is sent, and no key is needed."""
     plan, place = _plan(folder, source), rows.place(folder, source.name)
     known, train, wanted = rows.load(place), plan.ground.train, plan.wanted
+    _refuse_without_limit(wanted)
     asking = Asking(wanted, plan.task, plan.told, place, lambda _: None, [], [])
     missing = [] if wanted.rewrite else _missing(plan, known)
     unread, reading = _unread(known, asking)
@@ -196,7 +203,15 @@ def would(folder: Folder, source: Source) -> Would:
     for requests, whom in ((writes, wanted.writer), (answering, wanted.writer), (reading, wanted.judge)):
         before.append(_estimate(requests, whom or wanted.writer, asking, before))
     write, answer, read = before
-    return Would(missing, write, answer if answering else None, read if reading else None, len(opens), unread)
+    return Would(
+        missing,
+        write,
+        answer if answering else None,
+        read if reading else None,
+        len(opens),
+        unread,
+        paid.itself(wanted),
+    )
 
 
 def _unread(known: Sequence[Row], asking: Asking) -> tuple[int, list[Request]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuneset.ask.budget import figure
+from tuneset.ask.budget import figure, option
 from tuneset.generate.asking import JUDGE, WRITER
 
 if TYPE_CHECKING:
@@ -85,8 +85,20 @@ def says(name: str, wanted: Wanted, noted: Mapping[str, Any]) -> str:
         done = "nothing is missing"
     read = f"{noted['read']:,} earlier ones were judged" if noted["read"] else ""
     unread = f"{noted['unread']:,} are held back until they are judged" if noted["unread"] else ""
-    parts = (f"{name}: {done}", read, unread, noted["failed"], stopped(noted), noted["paid"]["words"])
+    parts = (f"{name}: {done}", read, unread, noted["failed"], stopped(noted), noted["paid"]["words"], itself(wanted))
     return "; ".join(filter(None, parts))
+
+
+def itself(wanted: Wanted) -> str:
+    """Say where a model judges what it wrote itself: it finds its own mistakes right; "" where another one judges.
+
+    >>> from tuneset.generate.wanted import of
+    >>> itself(of(None, model="small", rows=5, judge_model="small"))
+    'the judge is the model that writes: it likes what it wrote, and another one finds more'
+    """
+    writer, judge = wanted.writer, wanted.judge
+    same = judge is not None and (judge.model, judge.url.rstrip("/")) == (writer.model, writer.url.rstrip("/"))
+    return "the judge is the model that writes: it likes what it wrote, and another one finds more" if same else ""
 
 
 # What became of rows that did not come, by problem, and what helps where that is the most frequent one.
@@ -123,9 +135,10 @@ def stopped(noted: Mapping[str, Any]) -> str:
     """Say which limit stopped the work and how to go on; "" where none did.
 
     >>> stopped({"stopped": "most_cost = 0.008: one more request may take up to 0.0043, and 0.002 are left"})
-    'stopped by most_cost = 0.008 (one more request may take up to 0.0043, and 0.002 are left): raise it and run the same command again'
+    'stopped by most_cost = 0.008 (one more request may take up to 0.0043, and 0.002 are left): raise it (--most-cost) and run the same command again'
     """
     if not noted["stopped"]:
         return ""
     limit, _, needs = noted["stopped"].partition(": ")
-    return f"stopped by {limit} ({needs}): raise it and run the same command again"
+    typed = option(limit.partition(" = ")[0])
+    return f"stopped by {limit} ({needs}): raise it ({typed}) and run the same command again"

@@ -29,7 +29,7 @@ def would(found: Would, *, as_json: bool) -> None:
             name: each and each._asdict() for name, each in (("answering", found.answering), ("judging", found.judging))
         }
         cells = [each._asdict() | {"fixed": dict(each.fixed)} for each in found.cells]
-        there = {"unanswered": found.unanswered, "unread": found.unread}
+        there = {"unanswered": found.unanswered, "unread": found.unread, "itself": found.itself}
         print_json({"cells": cells, "writing": found.writing._asdict(), **told, **there})
         return
     screen = console()
@@ -57,6 +57,8 @@ def would(found: Would, *, as_json: bool) -> None:
     for what, estimate in (("answering", found.answering), ("judging", found.judging)):
         if estimate:
             _estimate(screen, what, estimate)
+    if found.itself:
+        say(screen, "  ", plain(found.itself, 200))
     if any(each and each.requests for each in (found.writing, found.answering, found.judging)):
         say(screen, "\n  ", Text("Nothing was sent. The same command without --dry-run asks.", style="dim"))
 

@@ -92,7 +92,7 @@ def _asked(context: Context, placed: pl.DataFrame) -> list[dict[str, Any]]:
     return [
         {"name": each.name, **noted, "waits": waiting(each.generate, noted, placed)}
         for each, noted in made
-        if each.generate and noted
+        if each.generate and noted and "paid" in noted
     ]
 
 

@@ -37,7 +37,6 @@ def written(
     waits (see `waiting`).
     """
     made = everything.filter(synthetic())
-    noted = [each for each in noted if "paid" in each]
     if made.is_empty() and not noted:
         return None
     told = [pl.col("origin").str.json_path_match(f"$.{name}").alias(name) for name in (*BY_COST, "cost")]

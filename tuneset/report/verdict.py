@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tuneset.ask.budget import figure
+from tuneset.ask.budget import figure, option
 from tuneset.report.page import counted
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def _to_generate(summary: Mapping[str, Any], run: str) -> list[Choice]:
         command = f"tuneset generate {run}" + f" --name {each['name']}" * (each["name"] != "synthetic")
         rows, limit = counted(each["waits"] or each["short"], "row"), each["limit"]
         if each["waits"] and limit:
-            option, more = f"--{limit.replace('_', '-')}", max(2 * each["most"], RAISED[limit])
-            words = f"Raise {limit} ({option}), which is {figure(each['most'])}: it holds back {rows}"
+            more = max(2 * each["most"], RAISED[limit])
+            words = f"Raise {limit} ({option(limit)}), which is {figure(each['most'])}: it holds back {rows}"
             why = "What is not written or not judged is not in the set."
-            found.append((1, words, why, f"{command} {option} {more:g}"))
+            found.append((1, words, why, f"{command} {option(limit)} {more:.10g}"))
         elif each["waits"]:
             words = f"Run the same command again: the judge has still to read {rows}"
             found.append((1, words, each["failed"] or "The judge did not answer.", command))
