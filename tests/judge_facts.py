@@ -180,7 +180,7 @@ def synthetic():
         "written": 98,
         "kept": 80,
         "out": [{"rule": "off-label", "rows": 18}, {"rule": "not-written", "rows": 2}],
-        "cost": 1.5,
+        "cost_of_rows": 1.5,
         "cost_each": 0.01875,
         "labels": [row("Payment", 0.5), row("Orders", 0.9), row("Other", None, judged=0, agrees=0, disagrees=0)],
         "ways": [{"prompt": "boundary@1", "model": "some-model", "asked": 100, "kept": 80, "cost": 1.5}],

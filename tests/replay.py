@@ -64,6 +64,8 @@ class Replay:
     def __call__(self, request):
         system = "\n".join(each["content"] for each in request["messages"] if each["role"] == "system")
         user = next(each["content"] for each in request["messages"] if each["role"] == "user")
+        if '"rows"' not in system and re.search(r'"(keeps|text)":', system):  # the forms that our prompts show
+            return self.spoken(system)
         return self.judged(system, user) if JUDGES in system else self.rows(user)
 
     def rows(self, user):
@@ -89,19 +91,25 @@ class Replay:
         return near[int(likeness.toarray().ravel().argmax())]
 
     def judged(self, system, user):
-        """Label each text with one of the labels that the system's part lists, by its number there."""
+        """Label each text with one of the labels that the system's part lists, by its number there; 0 where it knows none."""
         lines = r"""^\s*(?:\{"number": )?(\d+)[.):,]\s*(.+)$"""
         listed = re.findall(lines, system.partition(JUDGES)[2], re.MULTILINE)
         numbers = {name: int(number) for number, line in listed if (name := self.named(line))}
         texts = [each for each in objects(user) if {"number", "text"} <= each.keys()]
-        labels = self.best([each["text"] for each in texts], [*numbers]) if numbers and texts else []
+        labels = self.best([each["text"] for each in texts], [*numbers]) if numbers and texts else [""] * len(texts)
         pairs = zip(texts, labels, strict=True)
-        return {"rows": [{"number": each["number"], "label": numbers[label], "sure": True} for each, label in pairs]}
+        read = [(each["number"], numbers.get(label, 0), bool(label)) for each, label in pairs]
+        return {"rows": [{"number": number, "label": label, "sure": sure} for number, label, sure in read]}
 
     def named(self, line):
         """Find the label that a line of the list is about: the first known word of it."""
         words = re.findall(r"[\w?]+", line)
         return next((each for each in words if each in self.known), None)
+
+    def spoken(self, system):
+        """Answer a turn of a conversation, or check one."""
+        checks = '"keeps"' in system
+        return {"keeps": True, "style": True, "sure": True} if checks else {"text": "Thank you, we look into it."}
 
     def best(self, texts, names):
         """Return of each text the likeliest label, of those named."""

@@ -171,7 +171,7 @@ def test_a_request_that_is_refused_is_counted_and_the_others_go_on(serve, tmp_pa
 @pytest.mark.parametrize(
     ("status", "way"),
     [
-        (401, "check the key in the environment"),
+        (401, "check the key in the environment's TUNESET_TEST_KEY"),
         (403, "check what this key may do"),
         (404, "check the address and the name"),
         (302, "redirections are not followed"),

@@ -158,6 +158,15 @@ def test_near_copies_cost_variety_where_nothing_else_is_there_to_compare_with():
     assert "No synthetic rows and no target" in found["words"]
 
 
+def test_real_rows_are_not_said_to_have_no_synthetic_ones_where_a_model_wrote_some():
+    made = [row | {"origin": '{"synthetic": true}'} for row in inquiries(60, 2)]
+    rows = view(examples([*inquiries(120, 1), *made]))
+    words = diversity(rows, labels(rows.examples))["words"]
+    assert words.startswith("The 120 train rows")
+    assert "These are the real rows; the synthetic ones" in words
+    assert "No synthetic rows" not in words
+
+
 def test_a_reference_is_compared_with_whatever_its_labels():
     real, others = (view(examples(inquiries(300, seed))) for seed in (1, 2))
     everything = view(pl.concat([real.examples, others.examples.with_columns(id=pl.format("other-{}", "id"))]))

@@ -251,7 +251,7 @@ def test_a_limit_that_stops_the_work_is_named_and_nothing_at_all_is_exit_code_1(
     assert done.exit_code == 1, done.output
     said = " ".join(done.output.split())
     assert "stopped by most_tokens = 900 (one more request may take up to " in said
-    assert " tokens, and 900 are left): raise it and run the same command again" in said
+    assert " tokens, and 900 are left): raise it (--most-tokens) and run the same command again" in said
     assert not server.requests
 
 

@@ -249,7 +249,7 @@ def test_every_row_that_was_asked_for_is_kept_or_out_by_a_rule():
     assert (found["asked"], found["written"], found["kept"]) == (6, 5, 2)
     assert found["out"][0] == {"rule": "off-label", "rows": 2}
     assert found["kept"] + sum(each["rows"] for each in found["out"]) == found["asked"]
-    assert (found["cost"], found["cost_each"]) == (1.5, 0.75)
+    assert (found["cost_of_rows"], found["cost_each"]) == (1.5, 0.75)
     assert sum(each["real"] for each in found["labels"]) == 3
 
 
@@ -312,7 +312,7 @@ def test_a_run_with_synthetic_rows_reports_on_them_and_asks_to_look_at_what_the_
     assert told["kept"] == told["measured"]["rows"] == 31 - sum(each["rows"] for each in told["out"])
     assert {"rule": "off-label", "rows": 4} in told["out"]
     assert (told["judge"]["by"], told["judge"]["disagrees"]) == (["a judge"], 4)
-    assert told["cost"] == 15.5
+    assert told["cost_of_rows"] == 15.5
     (step,) = [each for each in report["next"] if "synthetic" in each["words"]]
     assert step["words"].startswith("Look at 7 synthetic examples")
     assert step["command"] == f"tuneset findings {run} --rule off-label"

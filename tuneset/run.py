@@ -142,7 +142,7 @@ def generate(
     from tuneset.generate import made  # noqa: PLC0415  with all that judging needs
 
     job = _generating(run.folder, name, options)
-    made.refuse_early(next(each for each in job.recipe.sources if each.name == name))
+    made.refuse_early(job.folder, next(each for each in job.recipe.sources if each.name == name))
     with only_one(job.folder):
         job.folder.manifest.unlink(missing_ok=True)
         clear_unfinished(job.folder)
@@ -431,7 +431,7 @@ def _write(folder: Folder, source: recipe.Source, watch: Callable[[Event], None]
     watch(Event("write", "start"))
     started = time.perf_counter()
     done = made.make(folder, source, lambda says: watch(Event("write", "part", says=says)))
-    facts = {"asked": done.asked, "came": done.came}
+    facts = {"asked": done.asked, "came": done.came, "unread": done.unread, "gained": done.gained}
     watch(Event("write", "done", time.perf_counter() - started, done.says, facts))
 
 

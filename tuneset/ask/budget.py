@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tuneset.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tuneset.ask.asked import Model, Request, Usage
 
 NANO = 1_000_000_000  # money is counted in whole billionths, so that sums are exact
@@ -40,15 +42,15 @@ class Cost(NamedTuple):
         return Cost(self.money - other.money, self.tokens - other.tokens, self.requests - other.requests)
 
 
-def sound(model: Model, budget: Budget) -> None:
-    """Refuse a budget that holds nothing back, before anything is asked.
+def sound(model: Model, budget: Budget, whose: str = "") -> None:
+    """Refuse a budget that holds nothing back, before anything is asked; `whose`: "judge_" where its prices are called so.
 
     >>> from tuneset.ask.asked import Model
     >>> sound(Model("https://host/v1", "small"), Budget(money=5))
     Traceback (most recent call last):
     tuneset.errors.RecipeError: the price of this model is not known, so that money sets no limit
       at   small
-      try  give price_in and price_out for a million tokens, or a limit of tokens or requests alone
+      try  give price_in and price_out (--price-in, --price-out) for a million tokens, or a limit of tokens or requests alone
     """
     priced = model.price_in is not None and model.price_out is not None
     prices = (model.price_in, model.price_out, model.price_cached, model.batch_price)
@@ -59,10 +61,25 @@ def sound(model: Model, budget: Budget) -> None:
         raise RecipeError(
             "the price of this model is not known, so that money sets no limit",
             model.name,
-            "give price_in and price_out for a million tokens, or a limit of tokens or requests alone",
+            f"give {_both([f'{whose}price_in', f'{whose}price_out'])} for a million tokens, or a limit of tokens or requests alone",
         )
     if budget == Budget() and not (priced and not model.price_in and not model.price_out):
-        raise RecipeError("nothing limits what may be spent", model.name, "give a limit of money, tokens or requests")
+        *most, last = LIMITS
+        hint = f"give {', '.join(most)} or {last} ({', '.join(map(option, LIMITS))})"
+        raise RecipeError("nothing limits what may be spent", model.name, hint)
+
+
+def option(name: str) -> str:
+    """Write a name as the command line has it.
+
+    >>> option("most_cost")
+    '--most-cost'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def _both(names: Sequence[str]) -> str:
+    return f"{' and '.join(names)} ({', '.join(map(option, names))})"
 
 
 def in_batch(model: Model) -> Model:
@@ -145,12 +162,12 @@ def short(spent: Cost, more: Cost, budget: Budget) -> tuple[str, str]:
 def figure(money: float) -> str:
     """Write money so that two digits of it are seen, however little it is.
 
-    >>> [figure(each) for each in (1234.5, 3, 0.25, 0.008, 0.00432, 0.00000012, 0)]
-    ['1,234.50', '3', '0.25', '0.008', '0.0043', '0.00000012', '0']
+    >>> [figure(each) for each in (1234.5, 3, 0.999, 0.25, 0.008, 0.00432, 0.00000012, 0)]
+    ['1,234.50', '3', '1', '0.25', '0.008', '0.0043', '0.00000012', '0']
     """
     if money == round(money):
         return f"{money:,.0f}"
     if money >= 1:
         return f"{money:,.2f}"
     places = 1 - math.floor(math.log10(money))
-    return f"{money:.{places}f}".rstrip("0")
+    return f"{money:.{places}f}".rstrip("0").rstrip(".")

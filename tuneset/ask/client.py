@@ -35,6 +35,7 @@ BUSY_FOR = 900.0  # seconds of "too many requests" after which a request is give
 FIRST, MOST = 8, 64  # requests at a time
 FEWER, GOOD = 0.75, 25  # AIMD: this share of the limit at a 429; one more after so many answers
 IN_A_ROW = 20  # requests without a use, one after the other, after which all is stopped
+FROM_THE_FIRST = 3  # the same where nothing was answered yet: each of them was sent six times, over some 8 s
 GRACE = 5.0  # seconds that answers on their way are waited for when a run is stopped
 MENDED = frozenset({"not-json", "wrong-schema"})
 
@@ -115,7 +116,7 @@ def ask_many(  # noqa: PLR0913  what is asked, of whom, kept where, for how much
     ledger sums up what is spent. `aside`: what is kept of the budget for others, by the number of good answers.
 
     Errors: RecipeError for a budget that sets no limit; RunError, before anything is sent, for an address or key that
-    is not sound, and later where the server refuses everything, or 20 requests in a row came to nothing.
+    is not sound, and later where the server refuses everything, or 20 requests in a row came to nothing (the first 3, each sent six times).
     Limits: all answers of a folder are in memory; a power cut may lose those of the last seconds; one call at a time in a
     folder.
     """
@@ -201,7 +202,8 @@ class Asking:
             if job is None and self.later and self.later[0][0] <= now:
                 job = heapq.heappop(self.later)[2]
             if job is None:
-                if len(self.later) >= 4 * self.pace.limit:  # more would only wait, each longer than the last
+                # more would only wait, each longer than the last; before the first answer more would only fail
+                if len(self.later) >= self.pace.limit * (4 if self.answered else 1):
                     return True
                 request = next(coming, None)
                 if request is None:
@@ -412,7 +414,8 @@ class Asking:
     def _hopeless(self, heard: wire.Heard, why: str) -> bool:
         """Say whether no other request will fare better."""
         early = not self.answered and (heard.status in wire.WRONG or 300 <= heard.status < 400)
-        return early or wire.QUOTA in why or self.useless >= IN_A_ROW
+        most = IN_A_ROW if self.answered or not wire.again(heard, why) else FROM_THE_FIRST
+        return early or wire.QUOTA in why or self.useless >= most
 
     def _later(self, job: Job, wait: float) -> None:
         heapq.heappush(self.later, (time.monotonic() + wait, next(self.count), job))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -12,7 +14,7 @@ from tuneset.ask.budget import NANO, Cost, bound, charged, fits, in_batch, sound
 from tuneset.ask.cache import known, money
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from tuneset.ask.asked import Model, Request
@@ -35,10 +37,18 @@ class Estimate(NamedTuple):
     prompts: tuple[str, ...]  # three whole requests as they would be sent: the first, one of the middle, the last
 
 
-def dry_run(
-    requests: Iterable[Request], model: Model, folder: Path, budget: Budget, *, batch: bool = False
+def dry_run(  # noqa: PLR0913  as `ask_many`
+    requests: Iterable[Request],
+    model: Model,
+    folder: Path,
+    budget: Budget,
+    *,
+    batch: bool = False,
+    before: Sequence[Estimate] = (),
 ) -> Estimate:
     """Count what `ask_many` would do, or `batched` where `batch` says so, without sending anything and without a key.
+
+    `before`: what would be asked first, out of the same budget.
 
     Errors: those of `ask_many` before anything is sent, but for the key.
     """
@@ -54,6 +64,7 @@ def dry_run(
     paid = in_batch(model) if batch else model
     bounds = [bound(request, structured.body(request, model, rung), paid, ledger.stretch) for request in new]
     each = Cost(*map(max, zip(*bounds, strict=True))) if bounds else Cost()
+    held = reduce(Cost.plus, map(_cost, before), ledger.spent)
     priced = model.price_in is not None and model.price_out is not None
     places = sorted({0, len(new) // 2, len(new) - 1} if new else ())
     return Estimate(
@@ -63,10 +74,14 @@ def dry_run(
         completion=completion,
         money=most.money / NANO if priced else None,
         spent=money(ledger.spent),
-        enough=fits(ledger.spent, most, budget) and fits(ledger.spent, each, budget),
+        enough=not new or (fits(held, most, budget) and fits(held, each, budget)),
         reserves=(each.money / NANO, each.tokens),
         prompts=tuple(_shown(structured.body(new[place], model, rung)) for place in places[:SHOWN]),
     )
+
+
+def _cost(found: Estimate) -> Cost:
+    return Cost(ceil((found.money or 0.0) * NANO), found.prompt + found.completion, found.requests)
 
 
 def _tokens(body: bytes) -> int:

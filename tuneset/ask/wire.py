@@ -28,6 +28,10 @@ FAILED = "this program failed"  # a bug of ours: a thread has ended with a trace
 QUOTA = "insufficient_quota"  # a 429 that waiting does not help against
 
 
+class RefusedError(RunError):
+    """A server that answers nothing, now or ever."""
+
+
 class Heard(NamedTuple):
     """What came back over the wire."""
 
@@ -201,9 +205,14 @@ def unpaid(heard: Heard) -> bool:
     return not heard.sent or heard.status in UNPAID or refused
 
 
-def refused(model: Model, status: int, said: str) -> RunError:
+def refused(model: Model, status: int, said: str) -> RefusedError:
     """Say that a server answers nothing, and what helps."""
     ways = {402: "there is no money left at the service", 429: "there is no money left at the service"}
-    known = status in (401, 403, 404) or 300 <= status < 400
+    if status == 401:
+        name = (
+            f"the key in the environment's {model.key_env}" if model.key_env else "key_env (--key-env): no key was sent"
+        )
+        ways[status] = f"check {name}"
+    known = status in (403, 404) or 300 <= status < 400
     way = hint(status) if known else ways.get(status, "run the same command later: what was answered is kept")
-    return RunError(f"the server answers nothing ({said})", asked.address(model), way)
+    return RefusedError(f"the server answers nothing ({said})", asked.address(model), way)

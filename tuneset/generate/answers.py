@@ -65,28 +65,39 @@ def is_conversations(examples: pl.DataFrame) -> bool:
 
 def answered(rows: Sequence[Row], train: pl.DataFrame, asking: Asking) -> list[Row]:
     """Write the assistant's turn behind each text that a model wrote as a user's."""
-    open_ones = [row for row in rows if row.text and row.messages is None]
-    guide, system = style(asking.wanted.style), _usual_system(train)
-    turns = [[{"role": "user", "content": str(row.text)}] for row in open_ones]
-    asked = [
-        strategies.answer_request(each, guide, asking.task, asking.told)._replace(sample=sum(row.tries))
-        for each, row in zip(turns, open_ones, strict=True)
-    ]
-    heard = ask(
-        asked, asking.wanted.writer, asking, to_check(typical([row.text for row in open_ones], train), asking).keep
-    )
+    open_ones, system = unanswered(rows), _usual_system(train)
+    aside = to_check(typical([row.text for row in open_ones], train), asking)
+    heard = ask(to_answer(open_ones, asking), asking.wanted.writer, asking, aside.keep)
     made = {}
-    for row, turn, answer in zip(open_ones, turns, heard, strict=True):
+    for row, answer in zip(open_ones, heard, strict=True):
         problem, says = _problem(answer)
         if problem:  # asked again next time
             made[row.key] = row._replace(problem=problem, says=says, tries=(sum(row.tries) + came(answer),))
             continue
-        spoken = [*system, *turn, {"role": "assistant", "content": answer.value["text"].strip()}]
+        spoken = [*system, _asks(row), {"role": "assistant", "content": answer.value["text"].strip()}]
         cost = row.origin["cost"] + answer.reply.cost
         origin = row.origin | {"cost": cost, "answered_by": asking.told["answer"].called}
         said = orjson.dumps(spoken).decode()
         made[row.key] = row._replace(messages=said, origin=origin, problem="", says="", tries=())
     return [made.get(row.key, row) for row in rows]
+
+
+def unanswered(rows: Sequence[Row]) -> list[Row]:
+    """List the texts that a model wrote as a user's and that lack the assistant's turn."""
+    return [row for row in rows if row.text and row.messages is None]
+
+
+def to_answer(rows: Sequence[Row], asking: Asking) -> list[Request]:
+    """Write the requests for the assistant's turn behind each text."""
+    guide = style(asking.wanted.style)
+    return [
+        strategies.answer_request([_asks(row)], guide, asking.task, asking.told)._replace(sample=sum(row.tries))
+        for row in rows
+    ]
+
+
+def _asks(row: Row) -> dict[str, str]:
+    return {"role": "user", "content": str(row.text)}
 
 
 def typical(texts: Sequence[str | None], train: pl.DataFrame) -> list[Told]:
@@ -203,12 +214,7 @@ def checked(rows: Sequence[Row], asking: Asking) -> list[Row]:
     judge = asking.wanted.judge
     if judge is None:
         return list(rows)
-    mark = _mark(asking)
-    open_ones = {
-        place: told
-        for place, row in enumerate(rows)
-        if not is_read(row, judge) and (not row.example or row.origin["style"] == mark) and (told := _told(row))
-    }
+    open_ones = unchecked(rows, judge, asking)
     asked = [
         request._replace(sample=sum(rows[place].tries))
         for place, told in open_ones.items()
@@ -223,6 +229,16 @@ def checked(rows: Sequence[Row], asking: Asking) -> list[Row]:
             tries = (sum(rows[place].tries) + any(each.problem and came(each) for each in heard),)
             found[place] = found[place]._replace(tries=tries, unread=missing.says)
     return found
+
+
+def unchecked(rows: Sequence[Row], judge: Asked, asking: Asking) -> dict[int, list[Told]]:
+    """Find the rows whose answers this judge has not checked: by their places, what there is to check."""
+    mark = _mark(asking)
+    return {
+        place: told
+        for place, row in enumerate(rows)
+        if not is_read(row, judge) and (not row.example or row.origin["style"] == mark) and (told := _told(row))
+    }
 
 
 def _told(row: Row) -> list[Told]:

@@ -76,6 +76,7 @@ class Asking(NamedTuple):
     place: Path
     watch: Callable[[Progress], None]
     stops: list[str]  # where the budget had no room: which limit, and for what
+    fails: list[str]  # why the judge was given up
 
 
 def came(answer: Answer) -> bool:
@@ -92,13 +93,22 @@ def ask(
     """
     if not requests:
         return []
-    from tuneset.ask import ask_many, batched  # noqa: PLC0415  with httpx
+    from tuneset.ask import Answer, ask_many, batched  # noqa: PLC0415  with httpx
     from tuneset.ask.asked import key_of  # noqa: PLC0415
+    from tuneset.ask.wire import RefusedError  # noqa: PLC0415
 
     model, whole = whom.asked(), [each._replace(parameters=whom.parameters) for each in requests]
     way, wanted = batched if asking.wanted.batch else ask_many, asking.wanted
     what = JUDGE if whom is wanted.judge else WRITER
-    found = way(whole, model, asking.place, wanted.budget(), asking.watch, what=what, aside=aside)
-    answers = {each.key: each for each in found}
+    answers: dict[str, Answer] = {}
+    try:
+        for each in way(whole, model, asking.place, wanted.budget(), asking.watch, what=what, aside=aside):
+            answers[each.key] = each
+    except RefusedError as error:
+        if what == WRITER:
+            raise
+        asking.fails.append(f"the judge was given up: {error.what}; {error.hint}")  # what was written waits for it
+        left = [(key_of(each, model), each) for each in whole]
+        answers = {key: Answer(key, each, problem="not-answered", says=error.what) for key, each in left} | answers
     asking.stops.extend(each.stop for each in answers.values() if each.stop)
     return [answers[key_of(each, model)] for each in whole]

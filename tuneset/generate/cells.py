@@ -38,8 +38,9 @@ def cells(  # noqa: PLR0913, PLR0917  what is wanted, what is there, and what is
     this source's model wrote before, kept or not, which count where a number of rows is wanted. Labels stand in the order
     of their names.
 
-    Raises RunError where nothing can be asked for by label, because each row's answer is its own.
+    Raises RunError where nothing can be asked for by label: there are none, or each row's answer is its own.
     """
+    refuse_without_labels(wanted, real)
     known = real.select(labels=pl.col("labels").fill_null(NONE)).to_series()
     if known.n_unique() > max(20, real.height // 2):
         what = "almost every row has an answer of its own, so that no label can be filled"
@@ -60,6 +61,13 @@ def cells(  # noqa: PLR0913, PLR0917  what is wanted, what is there, and what is
             if here[labels] + there[labels] < wanted.per_label
         ]
     return _shared_out(max(wanted.rows - own, 0), here)
+
+
+def refuse_without_labels(wanted: Wanted, real: pl.DataFrame) -> None:
+    """Raise RunError where labels are to be filled up, and no example has one, as in a set of conversations."""
+    if wanted.per_label and real.height and real["labels"].null_count() == real.height:
+        what = "these examples have no labels, so that none can be filled up"
+        raise RunError(what, "per_label (--per-label)", f"ask for a number of rows: --rows {wanted.per_label}")
 
 
 def _counts(examples: pl.DataFrame, labels: Sequence[str]) -> dict[str, int]:

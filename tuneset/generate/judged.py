@@ -13,6 +13,7 @@ from tuneset.generate.asking import ask, came
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tuneset.ask import Request
     from tuneset.generate.asking import Asking
     from tuneset.generate.rows import Row
     from tuneset.generate.wanted import Asked
@@ -34,7 +35,7 @@ def with_verdicts(rows: Sequence[Row], train: pl.DataFrame, asking: Asking) -> l
     """
     judge = asking.wanted.judge
     if judge is not None:
-        new = [row for row in rows if _is_whole(row) and row.messages is None and not is_read(row, judge)]
+        new = unread(rows, judge)
     else:
         rows = [row._replace(unread="") for row in rows]
         new = [row for row in rows if _is_whole(row) and not row.origin["judged"]]
@@ -56,20 +57,29 @@ def with_verdicts(rows: Sequence[Row], train: pl.DataFrame, asking: Asking) -> l
     return [known.get(row.key, row) for row in rows]
 
 
+def unread(rows: Sequence[Row], judge: Asked) -> list[Row]:
+    """List the rows with labels that this judge has not read."""
+    return [row for row in rows if _is_whole(row) and row.messages is None and not is_read(row, judge)]
+
+
 def _is_whole(row: Row) -> bool:
     return bool(row.text and row.labels and not row.problem)
 
 
-def _asked(new: Sequence[Row], judge: Asked, asking: Asking) -> list[Row]:
-    """Ask the judge, the rows mixed: a request full of one label would tell it what was asked for."""
+def requests(new: Sequence[Row], asking: Asking) -> list[tuple[list[Row], Request]]:
+    """Write the judge's requests, the rows mixed: a request full of one label would tell it what was asked for."""
     mixed = sorted(new, key=lambda row: row.key)
     parts = [mixed[start : start + EACH] for start in range(0, len(mixed), EACH)]
-    requests = strategies.judge_requests([str(row.text) for row in mixed], asking.task, asking.told, EACH)
-    asked = [
-        request._replace(sample=max(sum(row.tries) for row in part))
-        for request, part in zip(requests, parts, strict=True)
+    asks = strategies.judge_requests([str(row.text) for row in mixed], asking.task, asking.told, EACH)
+    return [
+        (part, request._replace(sample=max(sum(row.tries) for row in part)))
+        for request, part in zip(asks, parts, strict=True)
     ]
-    read = []
+
+
+def _asked(new: Sequence[Row], judge: Asked, asking: Asking) -> list[Row]:
+    parts, asked = zip(*requests(new, asking), strict=True)
+    read: list[Row] = []
     for answer, part in zip(ask(asked, judge, asking), parts, strict=True):
         if answer.problem:
             read += [row._replace(unread=answer.says, tries=(sum(row.tries) + came(answer),)) for row in part]

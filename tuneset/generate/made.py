@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tuneset.ask.budget import figure
+from tuneset.ask.budget import figure, sound
 from tuneset.errors import RunError, need
 from tuneset.generate import answers, attributes, judged, paid, prompts, rows, seeds, strategies
 from tuneset.generate.asking import Asking, Batch, ask
 from tuneset.generate.behind import behind
-from tuneset.generate.cells import cells
+from tuneset.generate.cells import cells, refuse_without_labels
 from tuneset.generate.documents import passages
 from tuneset.generate.ground import Ground, ground
 from tuneset.generate.heard import rows_of, there
+from tuneset.generate.origin import synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tuneset.ask import Estimate, Progress, Request
     from tuneset.ask.budget import Cost
@@ -41,6 +41,8 @@ class Made(NamedTuple):
 
     asked: int  # rows or conversations that were missing when this began
     came: int  # of them
+    unread: int  # rows that are held back until the judge has read them
+    gained: int  # rows that may be kept now, and were not there or were held back before
     says: str
 
 
@@ -67,9 +69,10 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
     known, train = rows.load(place), plan.ground.train
 
     stops: list[str] = []
+    fails: list[str] = []
 
     def asking(what: str) -> Asking:
-        return _asking(plan, place, _told(what, say), stops)
+        return Asking(plan.wanted, plan.task, plan.told, place, _told(what, say), stops, fails)
 
     def read(some: Sequence[Row]) -> list[Row]:
         some = answers.answered(some, train, asking("answers")) if speaks else some
@@ -77,7 +80,7 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
 
     speaks = answers.is_conversations(train) and not plan.wanted.rewrite
     missing = [] if plan.wanted.rewrite else _missing(plan, known)
-    known = read(known)  # texts that lack their answer, and what this judge has not read
+    earlier, known = known, read(known)  # texts that lack their answer, and what this judge has not read
     if plan.wanted.rewrite:
         new = answers.rewritten(train, known, asking("answers"))
         _refuse_silence(new, plan.wanted)
@@ -88,11 +91,30 @@ def make(folder: Folder, source: Source, say: Callable[[str], None]) -> Made:
     place.mkdir(parents=True, exist_ok=True)
     shown = {each for row in new for each in row.origin["seeds"]}
     rows.save(place, found, train.filter(pl.col("id").is_in(sorted(shown))))
-    came, asked = sum(not row.problem for row in new), sum(cell.rows for cell in missing) or len(new)
-    told = paid.Told(asked, came, sum(bool(row.unread) for row in found), stops[0] if stops else "")
+    told = _came(earlier, known, new, sum(cell.rows for cell in missing) or len(new))
+    told = told._replace(stopped=next(iter(stops), ""), failed=next(iter(fails), ""))
     noted = told._asdict() | {"there": _there(found), "paid": paid.paid(place, plan.wanted)}
     rows.end(place, source, noted)
-    return Made(asked, came, paid.says(source.name, plan.wanted, noted))
+    return Made(told.asked, told.came, told.unread, told.gained, paid.says(source.name, plan.wanted, noted))
+
+
+def _came(earlier: Sequence[Row], known: Sequence[Row], new: Sequence[Row], missing: int) -> paid.Told:
+    """Count what one call brought: new rows, answers and verdicts of `earlier` rows, which are `known` with them."""
+    both = list(zip(earlier, known, strict=True))
+    late = [now for was, now in both if was.text and was.problem]  # texts that lacked their answer
+    lost = Counter(row.problem for row in [*late, *new] if row.problem)
+    return paid.Told(
+        asked=missing + len(late),
+        came=sum(not row.problem for row in [*late, *new]),
+        lost=dict(lost.most_common()),
+        read=sum(now.origin["judged"] != was.origin["judged"] for was, now in both if not was.problem),
+        unread=sum(bool(row.unread) for row in [*known, *new]),
+        gained=sum(map(_is_good, new)) + sum(_is_good(now) > _is_good(was) for was, now in both),
+    )
+
+
+def _is_good(row: Row) -> bool:
+    return not row.problem and not row.unread
 
 
 def _there(known: Sequence[Row]) -> int:
@@ -121,22 +143,30 @@ def _still_lost(new: Sequence[Row], missing: Sequence[Cell]) -> list[Row]:
     return kept[::-1]
 
 
-def refuse_early(source: Source) -> None:
+def refuse_early(folder: Folder, source: Source) -> None:
     """Refuse what cannot work before anything of a run is touched: keys, addresses, limits, prompts, documents, style."""
     from tuneset.ask import asked  # noqa: PLC0415  with the client, which few commands need
-    from tuneset.ask.budget import sound  # noqa: PLC0415
     from tuneset.ask.client import EXTRA, PACKAGE  # noqa: PLC0415
 
     wanted = source.generate
     assert wanted is not None  # noqa: S101  see `_plan`
+    _refuse_without_limit(wanted)
     for each in filter(None, (wanted.writer, wanted.judge)):
-        sound(each.asked(), wanted.budget())
         asked.address(each.asked())
         asked.key(each.asked())
     need(PACKAGE, EXTRA)
     prompts.load(wanted.prompts)
     passages(wanted.documents)
     answers.style(wanted.style)
+    prepared = folder.table("judge", "examples")
+    if prepared is not None:
+        refuse_without_labels(wanted, prepared.filter(~synthetic()))
+
+
+def _refuse_without_limit(wanted: Wanted) -> None:
+    for whose, each in (("", wanted.writer), ("judge_", wanted.judge)):
+        if each is not None:
+            sound(each.asked(), wanted.budget(), whose)
 
 
 class Would(NamedTuple):
@@ -145,40 +175,66 @@ class Would(NamedTuple):
     cells: list[Cell]
     writing: Estimate
     answering: Estimate | None  # of conversations, the assistant's turns
-    judging: Estimate | None  # by as many texts as are wanted, as long as the real ones
+    judging: Estimate | None  # by as many texts as are wanted, as long as the real ones, and by those that are there
+    unanswered: int  # texts that are there and lack their answer
+    unread: int  # rows that are there and that the judge has not read
+    itself: str = ""  # that the judge is the model that writes; "" where it is another one
 
 
 def would(folder: Folder, source: Source) -> Would:
     """Say what `make` would ask and what that would cost at most; nothing is sent, and no key is needed."""
     plan, place = _plan(folder, source), rows.place(folder, source.name)
-    known, train = rows.load(place), plan.ground.train
-    asking = _asking(plan, place, lambda _: None, [])
-    if plan.wanted.rewrite:
+    known, train, wanted = rows.load(place), plan.ground.train, plan.wanted
+    _refuse_without_limit(wanted)
+    asking = Asking(wanted, plan.task, plan.told, place, lambda _: None, [], [])
+    missing = [] if wanted.rewrite else _missing(plan, known)
+    unread, reading = _unread(known, asking)
+    if wanted.rewrite:
         found = answers.rewriting(train, known, asking)
         told: list[answers.Told] = [(turn.before, turn.says, turn.says) for _, _, each in found for turn in each]
-        checking = _estimate(plan, place, answers.checks(told, asking), plan.wanted.judge) if told else None
-        return Would([], _estimate(plan, place, answers.requests(found, asking)), None, checking)
-    missing = _missing(plan, known)
-    writing = _estimate(plan, place, [each.request for each in _asks(plan, missing, rows.numbers(known))])
-    answering, reading = _later(plan, sum(cell.rows for cell in missing), asking)
+        writes, opens, answering = answers.requests(found, asking), [], []
+        reading += _apart(answers.checks(told, asking)) if wanted.judge else []
+    else:
+        writes = [each.request for each in _asks(plan, missing, rows.numbers(known))]
+        opens, new = answers.unanswered(known) if answers.is_conversations(train) else [], sum(c.rows for c in missing)
+        answering = answers.to_answer(opens, asking) + _apart(_later(plan, new, asking)[0])
+        reading += _apart(_later(plan, new + len(opens), asking)[1])
+    before: list[Estimate] = []
+    for requests, whom in ((writes, wanted.writer), (answering, wanted.writer), (reading, wanted.judge)):
+        before.append(_estimate(requests, whom or wanted.writer, asking, before))
+    write, answer, read = before
     return Would(
         missing,
-        writing,
-        _estimate(plan, place, answering, plan.wanted.writer) if answering else None,
-        _estimate(plan, place, reading, plan.wanted.judge) if reading else None,
+        write,
+        answer if answering else None,
+        read if reading else None,
+        len(opens),
+        unread,
+        paid.itself(wanted),
     )
 
 
-def _estimate(plan: _Plan, place: Path, requests: Sequence[Request], whom: Asked | None = None) -> Estimate:
+def _unread(known: Sequence[Row], asking: Asking) -> tuple[int, list[Request]]:
+    """Count the rows that are there and that the judge has not read, and write its requests."""
+    if (judge := asking.wanted.judge) is None:
+        return 0, []
+    labelled = judged.requests(judged.unread(known, judge), asking) if asking.task.combinations else []
+    turns = answers.unchecked(known, judge, asking)
+    checks = answers.checks([each for told in turns.values() for each in told], asking)
+    return sum(len(part) for part, _ in labelled) + len(turns), [*(each for _, each in labelled), *checks]
+
+
+def _apart(requests: Sequence[Request]) -> list[Request]:
+    """Make questions that stand for others each its own."""
+    return [each._replace(sample=at) for at, each in enumerate(requests)]
+
+
+def _estimate(requests: Sequence[Request], whom: Asked, asking: Asking, before: Sequence[Estimate]) -> Estimate:
     from tuneset.ask import dry_run  # noqa: PLC0415
 
-    asked = whom or plan.wanted.writer
-    each_its_own = (
-        [each._replace(parameters=asked.parameters, sample=at) for at, each in enumerate(requests)]
-        if whom
-        else requests
-    )
-    return dry_run(each_its_own, asked.asked(), place, plan.wanted.budget(), batch=plan.wanted.batch)
+    asked, wanted = [each._replace(parameters=whom.parameters) for each in requests], asking.wanted
+    budget = wanted.budget()
+    return dry_run(asked, whom.asked(), asking.place, budget, batch=wanted.batch, before=tuple(before))
 
 
 def _plan(folder: Folder, source: Source) -> _Plan:
@@ -263,10 +319,6 @@ def _later(plan: _Plan, rows: int, asking: Asking) -> tuple[list[Request], list[
         return answering, answers.checks(told, asking) if wanted.judge else []
     known = bool(wanted.judge and plan.task.combinations)
     return [], strategies.judge_requests(like, plan.task, plan.told, judged.EACH) if known else []
-
-
-def _asking(plan: _Plan, place: Path, watch: Callable[[Progress], None], stops: list[str]) -> Asking:
-    return Asking(plan.wanted, plan.task, plan.told, place, watch, stops)
 
 
 def _refuse_silence(came: Sequence[Row], wanted: Wanted) -> None:

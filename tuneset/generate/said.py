@@ -25,9 +25,12 @@ SHOWN = 12  # cells
 def would(found: Would, *, as_json: bool) -> None:
     """Print what asking would come to; the requests are shown as they would be sent, without the key."""
     if as_json:
-        told = {name: each and each._asdict() for name, each in zip(("answering", "judging"), found[2:], strict=True)}
+        told = {
+            name: each and each._asdict() for name, each in (("answering", found.answering), ("judging", found.judging))
+        }
         cells = [each._asdict() | {"fixed": dict(each.fixed)} for each in found.cells]
-        print_json({"cells": cells, "writing": found.writing._asdict(), **told})
+        there = {"unanswered": found.unanswered, "unread": found.unread, "itself": found.itself}
+        print_json({"cells": cells, "writing": found.writing._asdict(), **told, **there})
         return
     screen = console()
     rows = sum(cell.rows for cell in found.cells)
@@ -36,7 +39,10 @@ def would(found: Would, *, as_json: bool) -> None:
         if found.writing.requests
         else "Nothing is missing"
     )
-    say(screen, "  ", Text(f"{counted(rows, 'row')} would be written" if rows else asked, style="bold"))
+    head = f"{counted(rows, 'row')} would be written" if rows else asked
+    answers = f"{found.unanswered:,} that are there would get their answer" if found.unanswered else ""
+    read = f"{found.unread:,} that are there would be judged" if found.unread else ""
+    say(screen, "  ", Text("; ".join(filter(None, (head, answers, read))), style="bold"))
     for cell in found.cells[:SHOWN]:
         say(screen, f"  {cell.rows:>6,}  ", Text.assemble(plain(cell.labels or "texts", 70), (f"  {cell.why}", "dim")))
     if len(found.cells) > SHOWN:
@@ -51,7 +57,9 @@ def would(found: Would, *, as_json: bool) -> None:
     for what, estimate in (("answering", found.answering), ("judging", found.judging)):
         if estimate:
             _estimate(screen, what, estimate)
-    if found.writing.requests:
+    if found.itself:
+        say(screen, "  ", plain(found.itself, 200))
+    if any(each and each.requests for each in (found.writing, found.answering, found.judging)):
         say(screen, "\n  ", Text("Nothing was sent. The same command without --dry-run asks.", style="dim"))
 
 
@@ -67,12 +75,13 @@ def noting(watch: Callable[[Event], None], came: list[Mapping[str, Any]]) -> Cal
 
 
 def in_vain(came: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether a model was asked for rows and gave none.
+    """Say whether a model was asked for rows, or a judge to read them, and none came of it that may be kept.
 
-    >>> in_vain([{"asked": 5, "came": 0}]), in_vain([{"asked": 0, "came": 0}])
-    (True, False)
+    >>> nothing = {"asked": 0, "came": 0, "unread": 0, "gained": 0}
+    >>> in_vain([nothing | {"asked": 5}]), in_vain([nothing | {"unread": 3}]), in_vain([nothing])
+    (True, True, False)
     """
-    return any(each["asked"] and not each["came"] for each in came)
+    return any((each["asked"] or each["unread"]) and not each["gained"] for each in came)
 
 
 def _estimate(screen: Console, what: str, found: Estimate) -> None:

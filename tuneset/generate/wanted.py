@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tuneset.errors import RecipeError, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tuneset.ask import Budget, Model
 
 Share = Annotated[float, Field(ge=0)]
@@ -132,6 +134,7 @@ def of(known: Wanted | None, **options: Any) -> Wanted:
     for key in given:
         if key not in names or key in ("writer", "judge"):
             raise unknown("option", key, names, "generate")
+    _refuse_nothing(given)
     if any(key in given for key in MANY):
         values |= dict.fromkeys(MANY[:2], 0) | dict.fromkeys(MANY[2:], False)
     writer = (values.get("writer") or {}) | {key: given.pop(key) for key in ASKED if key in given}
@@ -154,6 +157,14 @@ def of(known: Wanted | None, **options: Any) -> Wanted:
         if NO_DOCUMENT in said:
             raise RecipeError(said, where, "--document FILE, or another --strategy") from None
         raise RecipeError(said[:1].lower() + said[1:], where, _hint(where)) from None
+
+
+def _refuse_nothing(given: Mapping[str, Any]) -> None:
+    """Raise RecipeError where no rows are asked for."""
+    for key in MANY[:2]:
+        if isinstance(given.get(key), int) and given[key] < 1:
+            what = f"{given[key]} rows are nothing to write"
+            raise RecipeError(what, f"{key} (--{key.replace('_', '-')})", "give a number from 1 up")
 
 
 def _hint(where: str) -> str:

@@ -145,7 +145,7 @@ def diversity(view: View, labels: list[Labels], reference: View | None = None) -
             for row, twin, score in list(zip(*(each.tolist() for each in twins), strict=True))[:WORST]
         ],
         "redundant_rows": len(twins.rows),
-        "words": _sentence(panel, sides, len(twins.rows)),
+        "words": _sentence(panel, sides, len(twins.rows), made=bool(np.any(view.written))),
     }
 
 
@@ -396,12 +396,18 @@ def _thin(vectors: Floats, rows: Ints, codes: Ints, names: list[str]) -> list[Fa
     ]
 
 
-def _sentence(panel: list[Facts], sides: Sides, twins: int) -> str:
+def _sentence(panel: list[Facts], sides: Sides, twins: int, *, made: bool) -> str:
     if not panel:
         return f"Too few rows to say how varied they are: it takes {2 * FEWEST}."
     outside = [f"{each['says']} ({each['name']})" for each in panel if each["says"] != USUAL]
     who = f"The {len(sides.asked):,} {sides.who} rows"
     verdict = f"{who} {'differ from' if outside else 'are as varied as'} {sides.against}, number for number"
-    alone = "" if sides.groups is None else " No synthetic rows and no target were there to compare with."
+    ours = " These are the real rows; the synthetic ones are held against them in a part of their own." if made else ""
+    none = (
+        " No target was there to compare with."
+        if made
+        else " No synthetic rows and no target were there to compare with."
+    )
+    alone = ours + (none if sides.groups is not None else "")
     more = f" {twins:,} rows add nothing to another row of their label." if twins else ""
     return f"{verdict}{': ' if outside else ''}{', '.join(outside)}.{alone}{more}"

@@ -21,7 +21,7 @@ from tuneset.report.clusters import clusters
 from tuneset.report.compare import compare
 from tuneset.report.origins import origins
 from tuneset.report.stage import says
-from tuneset.report.synthetic import written
+from tuneset.report.synthetic import waiting, written
 from tuneset.report.verdict import OFF, actions, verdict
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
             fates,
             kept,
             context.before["judge"].facts["judged"].get("synthetic"),
-            _asked(context),
+            _asked(context, placed),
         ),
         "check": {
             "target": facts["check"]["target"],
@@ -91,10 +91,14 @@ def summarise(context: Context, settled: pl.DataFrame, fates: pl.DataFrame) -> d
     return summary
 
 
-def _asked(context: Context) -> list[dict[str, Any]]:
-    """Say of each synthetic source what came of asking its model."""
-    made = [each for each in context.recipe.sources if each.kind == "synthetic"]
-    return [{"name": each.name} | (ended(context.folder, each) or {}) for each in made]
+def _asked(context: Context, placed: pl.DataFrame) -> list[dict[str, Any]]:
+    """Say of each synthetic source what came of asking its model, and what it lacks still."""
+    made = [(each, ended(context.folder, each)) for each in context.recipe.sources]
+    return [
+        {"name": each.name, **noted, "waits": waiting(each.generate, noted, placed)}
+        for each, noted in made
+        if each.generate and noted and "paid" in noted
+    ]
 
 
 def _title(context: Context) -> str:

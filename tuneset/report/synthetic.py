@@ -13,6 +13,8 @@ from tuneset.generate.rows import RULE as LOST
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tuneset.generate.wanted import Wanted
+
 EXAMPLES = 3  # shown of each label
 VERDICTS = ("agrees", "doubts", "disagrees")
 BY_COST = ("prompt", "model")
@@ -29,11 +31,12 @@ def written(
 
     `everything`: all examples that came in; `fates`: see `apply.fates`; `kept`: the examples that stay; `measured`: what
     judging found (`generate.measures.synthetic`); `noted`: of each source what came of asking (`generate.rows.ended`). A
-    row that was asked for and not written is one of those asked for. `cost` is that of writing what is listed here, in the
-    currency of the recipe's prices; `paid` has of each source all that was spent, in the words of the terminal.
+    row that was asked for and not written is one of those asked for. `cost_of_rows`, in the currency of the recipe's
+    prices: of the answers in which the rows listed here came. `paid`: of each source all that was spent, in the words of
+    the terminal, which is more by what the judge read, what a later round made up for, and what did not come; with what
+    waits (see `waiting`).
     """
     made = everything.filter(synthetic())
-    noted = [each for each in noted if "paid" in each]
     if made.is_empty() and not noted:
         return None
     told = [pl.col("origin").str.json_path_match(f"$.{name}").alias(name) for name in (*BY_COST, "cost")]
@@ -49,15 +52,36 @@ def written(
         "written": known.filter(pl.col("rule").ne_missing(LOST)).height,
         "kept": stay,
         "out": _out(known),
-        "cost": round(cost, 6),
+        "cost_of_rows": round(cost, 6),
         "cost_each": round(cost / stay, 6) if stay else None,
         "labels": _labels(known, kept.filter(~synthetic())),
         "ways": _ways(known),
         "judge": _judge(known),
         "measured": measured,
-        "paid": [{"name": each["name"], "stopped": stopped(each), **each["paid"]} for each in noted],
+        "paid": [{"name": each["name"], "stopped": stopped(each), **each["waits"], **each["paid"]} for each in noted],
     }
     return found | {"words": _words(found)}
+
+
+def waiting(wanted: Wanted, noted: Mapping[str, Any], placed: pl.DataFrame) -> dict[str, Any]:
+    """Say what a source still lacks: rows that wait, for what, and how many are short of the number for each label.
+
+    `noted`: what came of asking; `placed`: the examples that are kept, with their sides. `waits`: rows that are not written
+    or not judged; `limit` and `most`: the limit that stopped them, "" and none where it was not one; `failed`: why the
+    judge was given up; `short`: rows that are missing still, in so many `labels`, to so many `of` each.
+    """
+    limit = noted["stopped"].partition(" = ")[0]
+    train = placed.filter(pl.col("side") == "train")["labels"].drop_nulls().value_counts()["count"]
+    lack = [wanted.per_label - rows for rows in train if rows < wanted.per_label]
+    return {
+        "waits": noted["unread"] + noted["lost"].get("budget", 0),
+        "limit": limit,
+        "most": getattr(wanted, limit) if limit else None,
+        "failed": noted["failed"],
+        "short": sum(lack),
+        "labels": len(lack),
+        "of": wanted.per_label,
+    }
 
 
 def _out(known: pl.DataFrame) -> list[dict[str, Any]]:

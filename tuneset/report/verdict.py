@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tuneset.ask.budget import figure, option
 from tuneset.report.page import counted
 
 if TYPE_CHECKING:
@@ -113,13 +114,39 @@ Choice = tuple[Any, str, str, str]  # how many (0: not now), what to do, why, wi
 
 def actions(summary: Mapping[str, Any], run: str) -> list[dict[str, str]]:
     """Choose the three most useful things to do, each with its command."""
-    choices = [*_to_mend(summary, run), *_to_look_at(summary, run), *_to_go_on(summary, run)]
+    asked = _to_generate(summary, run)
+    choices = [*asked, *_to_mend(summary, run), *_to_look_at(summary, run), *_to_go_on(summary, run)]
     wanted = [choice for choice in choices if choice[0]]
     if summary["verdict"]["level"] == "not-ready":
         wanted = [choice for choice in wanted if choice[1] != "Train"]
-    if summary["verdict"]["level"] == "ready":  # training comes first where nothing stands against it
+    if summary["verdict"]["level"] == "ready" and not asked:  # training comes first where nothing stands against it
         wanted.sort(key=lambda choice: choice[1] != "Train")
     return [{"words": words, "why": why, "command": command} for _, words, why, command in wanted[:3]]
+
+
+# The least that a limit is raised to, where twice as much is less.
+RAISED = {"most_cost": 1, "most_tokens": 100_000, "most_requests": 100}
+
+
+def _to_generate(summary: Mapping[str, Any], run: str) -> list[Choice]:
+    """List what a model was asked for and is not there: it waits behind a limit, for the judge, or was taken out."""
+    found = []
+    for each in (summary.get("synthetic") or {}).get("paid", ()):
+        command = f"tuneset generate {run}" + f" --name {each['name']}" * (each["name"] != "synthetic")
+        rows, limit = counted(each["waits"] or each["short"], "row"), each["limit"]
+        if each["waits"] and limit:
+            more = max(2 * each["most"], RAISED[limit])
+            words = f"Raise {limit} ({option(limit)}), which is {figure(each['most'])}: it holds back {rows}"
+            why = "What is not written or not judged is not in the set."
+            found.append((1, words, why, f"{command} {option(limit)} {more:.10g}"))
+        elif each["waits"]:
+            words = f"Run the same command again: the judge has still to read {rows}"
+            found.append((1, words, each["failed"] or "The judge did not answer.", command))
+        elif each["short"]:
+            words = f"Run the same command again: it is {rows} short of {each['of']:,} a label"
+            why = f"In {counted(each['labels'], 'label')}; the checks took some out, or they did not come."
+            found.append((1, words, why, command))
+    return found
 
 
 def _to_mend(summary: Mapping[str, Any], run: str) -> list[Choice]:
