@@ -133,6 +133,13 @@ def test_a_large_body_is_added_part_by_part_and_what_came_before_a_wrong_line_st
     assert program.ask("GET")[1]["items"] == 40 + 6000 + 1000
 
 
+def test_a_label_that_the_project_does_not_have_comes_in_by_no_door(served, lead, project):
+    program = Program(served, project, token(lead, project, "add", "read"))
+    status, said = program.ask("POST", "/items", lines({"text": "hi there you", "label": "nope"}))
+    assert (status, said["what"]) == (400, "unknown label 'nope'")
+    assert program.ask("GET")[1]["items"] == 40
+
+
 def test_whole_examples_keep_their_ids_and_what_they_know():
     row = {"id": "0" * 32, "text": "hi", "labels": '{"category": "other"}', "groups": ["thread:1"], "source": "crm"}
     found = incoming.examples([json.dumps(row | {"channel": "chat"}).encode()], "api", "category").row(0, named=True)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from collecting import Client, Collecting, invitation, joined, label, owner
 
 import tuneset
+from tuneset.collecting import collect as collecting_command
 from tuneset.errors import TunesetError
 from tuneset.people import replay, tables
 from tuneset.people.database import open_database
@@ -435,3 +436,53 @@ def test_a_project_is_a_source(served, lead, project, tmp_path):
         tuneset.prepare(f"people:{served.database}#nobody", out=tmp_path / "b")
     with pytest.raises(TunesetError, match="there is no such database"):
         tuneset.prepare(f"people:{tmp_path}/none.db", out=tmp_path / "c")
+
+
+# --- what a stranger tried
+
+
+@pytest.mark.parametrize("overlap", ["9" * 30, "abc", "0", "-1", "1001"])
+def test_a_number_that_cannot_be_is_said_and_nothing_is_made(lead, overlap):
+    before = lead.open("/?all=1")[0].count("<li>")
+    form = {"token": lead.open("/new")[1]["token"], "name": "n", "labels": "a\nb", "overlap": overlap}
+    status, _, page = lead.ask("POST", "/new", form)
+    assert status == 400
+    assert 'class="said"' in page
+    assert lead.open("/?all=1")[0].count("<li>") == before
+
+
+def test_the_words_of_who_withdraws_are_in_no_file_of_the_database(tmp_path):
+    started = Collecting(tmp_path / "people.db")
+    lead = owner(started)
+    found = collecting.project(lead)
+    person = joined(started, invitation(lead, found), "ANNSECRET")
+    for _ in range(6):
+        label(person, found)
+    files = list(tmp_path.glob("people.db*"))
+    assert any(b"ANNSECRET" in path.read_bytes() for path in files)
+    form = person.open(f"/p/{found}/me")[1]
+    person.ask("POST", f"/p/{found}/withdraw", {"token": form["token"], "sure": "yes"})
+    started.kill()
+    assert not [path for path in tmp_path.glob("people.db*") if b"ANNSECRET" in path.read_bytes()]
+
+
+def test_two_projects_of_one_name_are_told_apart_by_their_ids(tmp_path):
+    started = Collecting(tmp_path / "people.db")
+    lead = owner(started)
+    one, _ = collecting.project(lead), collecting.project(lead)
+    label(lead, one)
+    started.kill()
+    with pytest.raises(TunesetError, match="2 projects have this name"):
+        tuneset.prepare(f"people:{tmp_path / 'people.db'}#Shop <b>", out=tmp_path / "run")
+    assert tuneset.prepare(f"people:{tmp_path / 'people.db'}#{one}", out=tmp_path / "run").examples().height == 1
+
+
+def test_a_table_with_semicolons_is_a_table(served, lead, project):
+    token = lead.open(f"/p/{project}/data")[1]["token"]
+    place = lead.send(f"/p/{project}/data", token=token, rows="Text;Label\nhallo du da;orders\n", column="Text")
+    assert "1+added" in place
+
+
+def test_a_place_of_ones_own_has_a_port():
+    with pytest.raises(TunesetError, match="this is no place"):
+        collecting_command("never.db", own=["nonsense"])

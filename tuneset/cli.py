@@ -261,6 +261,8 @@ def review(run: str, out: str | None, back: str | None, tool: str | None, **opti
     """
     from tuneset import Dataset, terminal
 
+    if (out and back) or (tool and not (out or back)):
+        raise click.UsageError("--to asks, --from takes the answers; --tool goes with one of them")
     if out and out.startswith("people:"):
         return terminal.asked(Dataset.open(run).review_to(out), run)
     if out:

@@ -48,6 +48,9 @@ def collect(  # noqa: PLR0913  one for each option of the command
     if host not in serve.LOOPBACK and not public:
         hint = "give the https address of your proxy: --public https://label.example.org"
         raise RecipeError("others would reach this without TLS", f"--host {host}", hint)
+    for place in own:
+        if not (parts := place.rpartition(":"))[0] or not parts[2].isdecimal():
+            raise RecipeError("this is no place", f"--own {place}", "name its host and port, as hooks.lan:8080")
     db, taken = open_database(database), serve.listen(host, port)
     hosts = serve.names(serve.LOOPBACK[0] if host in serve.LOOPBACK else host, taken.getsockname()[1])
     hosts = frozenset({outside.netloc}) if public else hosts

@@ -336,7 +336,7 @@ def went_out(done: Exported, run: str) -> None:
     """Say what went out, and how it comes back."""
     screen = console()
     say_whole(screen, Text(f"  {counted(done.count, 'question')} in {', '.join(str(path) for path in done.files)}"))
-    say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from FILE", style="dim"))
+    say_whole(screen, Text(f"  When they are answered: tuneset review {run} --from {done.files[0]}", style="dim"))
 
 
 def asked(done: Asked, run: str) -> None:

@@ -86,8 +86,14 @@ def _open(asked: Asked) -> tuple[Database, Any]:
     found = outcome.find(db, asked.project)
     if isinstance(found, list):
         db.close()
-        what = "no project has this name" if asked.project else "this database has several projects, or none"
-        raise RecipeError(what, shown(asked.address), f"people:…#NAME; there are: {', '.join(found) or 'none'}")
+        many = found.count(asked.project)
+        what = f"{many} projects have this name" if many else "no project has this name"
+        what = what if asked.project else "this database has several projects, or none"
+        raise RecipeError(
+            what,
+            shown(asked.address),
+            f"people:…#NAME, or the ID in the address of its pages; there are: {', '.join(found) or 'none'}",
+        )
     if found.kind == "review":
         db.close()
         hint = f"tuneset review RUN --from '{shown(asked.address)}' takes its answers"

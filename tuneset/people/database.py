@@ -211,13 +211,16 @@ class Database:
         """Write by one statement, in a transaction of its own."""
         self.write(lambda tx: tx.run(statement).rowcount, soon=soon)
 
-    def tidy(self) -> None:
-        """Move what was written from the log of SQLite into its file; a server does it where nobody waits for it."""
+    def tidy(self, *, whole: bool = False) -> None:
+        """Move what was written from the log of SQLite into its file; a server does it where nobody waits for it.
+
+        `whole` empties the log, too, so that what was taken back stands in no file any more.
+        """
         if self.engine.dialect.name == "sqlite":
             with self._said(), self.engine.connect() as connection:
                 raw = connection.connection.driver_connection
                 if raw is not None:
-                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    raw.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchall()
 
     def now(self) -> int:
         """Return the time in milliseconds since 1970."""
@@ -276,7 +279,11 @@ def open_database(address: str | Path, clock: Callable[[], float] = time.time) -
         try:
             _prepare(database)
         except sa.exc.DBAPIError as error:  # no password, no database, or a file of something else
-            raise RunError(f"this database cannot be opened: {_words(error)}", where, "check its address") from error
+            raise RunError(
+                f"this database cannot be opened: {_words(error)}",
+                where,
+                "check its address; a file must be ours, or not there yet",
+            ) from error
         opened.pop_all()
     return database
 
@@ -335,6 +342,7 @@ def _sqlite(named: str) -> tuple[sa.Engine, str]:
         connection.isolation_level = None  # Python's driver would begin transactions at moments of its own
         connection.execute(f"PRAGMA busy_timeout={BUSY}")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what somebody takes back is overwritten, not only let go of
         connection.execute("PRAGMA cache_size=-32768")  # 32 MB: hashes as keys touch pages everywhere
         # FULL: a commit is on the disk before it is said; with NORMAL a crash of the machine loses the last ones.
         connection.execute("PRAGMA synchronous=FULL")

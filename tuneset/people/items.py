@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from tuneset import model, step
-from tuneset.errors import InputError
+from tuneset.errors import InputError, unknown
 from tuneset.people import tables, webhooks
 from tuneset.people.access import member
 from tuneset.people.database import RefusedError, missing, to_text, words
@@ -69,6 +69,7 @@ def add(db: Database, project: str, examples: pl.DataFrame, origin: str = "impor
         raise InputError(f"these examples have no column {absent[0]!r}", "examples", "read them with tuneset.read")
     with db.read() as tx:
         get(tx, project)
+        _refuse_unknown(published(tx, project, "label_schema") or {}, examples["labels"])
     readable = examples.filter(pl.col("text").is_not_null() | pl.col("messages").is_not_null())
     total = Added(empty=len(examples) - len(readable))
     for batch in readable.iter_slices(BATCH):
@@ -79,6 +80,16 @@ def add(db: Database, project: str, examples: pl.DataFrame, origin: str = "impor
 
         total = Added(*(a + b for a, b in zip(total, db.write(added), strict=True)))
     return total
+
+
+def _refuse_unknown(schema: Mapping[str, Any], labels: pl.Series) -> None:
+    """Refuse labels that the project does not have: what nobody may say must not come in by a file."""
+    keys = {label["key"] for label in schema.get("labels", [])}
+    for said in labels.drop_nulls().unique(maintain_order=True) if keys else ():
+        value = orjson.loads(said).get(schema.get("field", "label"))
+        for each in value if isinstance(value, list) else [value] if value is not None else []:
+            if each not in keys:
+                raise unknown("label", str(each), keys, "what was sent")
 
 
 def plain(texts: Sequence[str | None], source: str) -> pl.DataFrame:

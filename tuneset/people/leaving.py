@@ -38,7 +38,9 @@ def withdraw(db: Database, person: Person, by: str | None = None) -> Withdrawn:
 
     Errors: MissingError for one who is not in this project, or has withdrawn before.
     """
-    return db.write(lambda tx: _withdraw(tx, person, by))
+    done = db.write(lambda tx: _withdraw(tx, person, by))
+    db.tidy(whole=True)
+    return done
 
 
 def _withdraw(tx: Transaction, person: Person, by: str | None) -> Withdrawn:

@@ -27,6 +27,7 @@ _VERSION = {
 }
 _PROJECT = sa.select(tables.project).where(tables.project.c.id == sa.bindparam("project"))
 LONGEST = 65_536  # bytes of an answer
+MOST = {"overlap": 1000, "lease_seconds": 7 * 24 * 3600}
 
 
 class Person(NamedTuple):
@@ -103,11 +104,11 @@ def change(db: Database, project: str, settings: Settings, by: str | None = None
 def _checked(settings: Settings) -> dict[str, Any]:
     chosen = settings._asdict()
     wrong = [name for name, value in chosen.items() if name.endswith("share") and not 0 <= value <= 1]
-    wrong += [name for name in ("overlap", "lease_seconds") if chosen[name] < 1]
+    wrong += [name for name, most in MOST.items() if not 1 <= chosen[name] <= most]
     wrong += [name for name in ("suggestion_mode", "teaching") if chosen[name] not in ("on", "off")]
     wrong += ["state"] * (settings.state not in ("open", "paused", "closed"))
     if wrong:
-        hint = "shares are between 0 and 1, overlap and lease_seconds at least 1, the others on or off"
+        hint = "shares are from 0 to 1 (0 to 100 percent), overlap from 1 to 1,000, lease_seconds from 1 to 604,800"
         raise RecipeError(f"a project cannot have {wrong[0]} = {chosen[wrong[0]]!r}", "settings", hint)
     return chosen
 

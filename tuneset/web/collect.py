@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Mount, Route
 
-from tuneset.errors import TunesetError
+from tuneset.errors import RecipeError, TunesetError
 from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
@@ -243,10 +243,7 @@ def _make(visit: Visit) -> Response:
     keys = [line.strip() for line in typed["labels"].splitlines() if line.strip()]
     try:
         labels = work.labels_of(keys)
-        settings = Settings(
-            overlap=int(typed["overlap"] or 1) if typed["overlap"].isdigit() or not typed["overlap"] else 0
-        )
-        wanted = int(typed["wanted"]) if typed["wanted"].isdigit() else 100
+        settings, wanted = Settings(overlap=_number(typed["overlap"], 1)), _number(typed["wanted"], 100)
         axes = {axis: _listed(typed[axis]) for axis in cards.AXES[1:]}
         kind = "write" if typed["kind"] == "write" else "label"
         if kind == "write" and (labels or any(axes.values())):
@@ -266,6 +263,12 @@ def _make(visit: Visit) -> Response:
     if kind == "write":
         return visit.go(f"/p/{made}/people", said="Made. Now invite those who write.")
     return visit.go(f"/p/{made}/data", said="Made. Now give it something to label.")
+
+
+def _number(typed: str, otherwise: int) -> int:
+    if len(typed) > 9 or (not typed.isdecimal() and typed):
+        raise RecipeError(f"{typed[:40]!r} is no number that fits", "the form", "write it in digits")
+    return int(typed or otherwise)
 
 
 def _listed(typed: str) -> list[str]:

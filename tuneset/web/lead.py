@@ -154,7 +154,9 @@ def _of_texts(visit: Visit) -> None:
 def _texts(typed: str, column: str) -> list[str | None]:
     if not column:
         return [line.strip() or None for line in typed.splitlines() if line.strip()]
-    rows = list(csv.DictReader(io.StringIO(typed)))
+    first = typed.partition("\n")[0]
+    apart = max(",;\t", key=first.count)  # as spreadsheets write tables in different countries
+    rows = list(csv.DictReader(io.StringIO(typed), delimiter=apart))
     if not rows or column not in rows[0]:
         there = ", ".join(rows[0]) if rows else "nothing"
         raise RecipeError(f"there is no column {column!r}", "the table", f"its first line has {there}")
