@@ -355,11 +355,11 @@ class Mortal(Database):
 
     left: list = None
 
-    def write(self, work):
+    def write(self, work, **options):
         if not self.left[0]:
             raise KilledError
         self.left[0] -= 1
-        return super().write(work)
+        return super().write(work, **options)
 
 
 def test_killed_before_any_write_it_goes_on_to_the_same_end(tmp_path):
@@ -374,7 +374,7 @@ def test_killed_before_any_write_it_goes_on_to_the_same_end(tmp_path):
         opened = open_database(tmp_path / f"{writes}.db", Clock())
         if writes < 11:
             try:
-                learn(Mortal(opened.engine, opened.where, opened.clock, [writes]), project)
+                learn(Mortal(opened.engine, opened.where, opened.clock, left=[writes]), project)
             except KilledError:
                 died += 1
         learn(opened, project)
