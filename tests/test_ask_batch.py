@@ -327,6 +327,13 @@ def test_tokens_and_requests_set_limits(serve, tmp_path):
     assert 0 < server.tokens <= 4000
 
 
+def test_what_is_kept_for_those_who_are_asked_next_is_not_spent(serve, tmp_path):
+    server = serve()
+    found = ask(server, questions(50), tmp_path, Budget(requests=40), aside=lambda good: Cost(requests=good))
+    assert problems(found) == {"": 20, "budget": 30}
+    assert server.paid.total() == 20
+
+
 def test_a_server_that_says_another_share_of_the_price_is_reckoned_with(serve, tmp_path):
     server = serve()
     [answer] = batched(questions(1), model(server.url, batch_price=1.0), tmp_path, PLENTY)
