@@ -483,6 +483,14 @@ def test_a_table_with_semicolons_is_a_table(served, lead, project):
     assert "1+added" in place
 
 
+@pytest.mark.parametrize("page", ["data", "gold"])
+def test_a_table_with_an_endless_cell_is_said_to_be_none(lead, project, page):
+    form = {"token": lead.open(f"/p/{project}/{page}")[1]["token"], "column": "text"}
+    status, _, shown = lead.ask("POST", f"/p/{project}/{page}", form | {"rows": f"text,label\n{'x' * 200_000},orders"})
+    assert status in (400, 409)
+    assert "this is no table" in shown
+
+
 def test_a_place_of_ones_own_has_a_port():
     with pytest.raises(TunesetError, match="this is no place"):
         collecting_command("never.db", own=["nonsense"])

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Mount, Route
 
-from tuneset.errors import RecipeError, TunesetError
+from tuneset.errors import TunesetError
 from tuneset.people import access, cards, leaving, projects
 from tuneset.people.access import NotAllowedError
 from tuneset.people.database import MissingError
@@ -21,6 +21,7 @@ from tuneset.web import write as writing
 from tuneset.web.door import ANYBODY, LEADS, WORKERS, House, Visit, enter, sees, writes
 from tuneset.web.pages import page, static
 from tuneset.web.safety import MOST_BODY, Safe, posted, same, signed, word
+from tuneset.web.typed import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,7 +244,10 @@ def _make(visit: Visit) -> Response:
     keys = [line.strip() for line in typed["labels"].splitlines() if line.strip()]
     try:
         labels = work.labels_of(keys)
-        settings, wanted = Settings(overlap=_number(typed["overlap"], 1)), _number(typed["wanted"], 100)
+        settings, wanted = (
+            Settings(overlap=number(typed["overlap"], 1, "people for each text")),
+            number(typed["wanted"], 100, "examples"),
+        )
         axes = {axis: _listed(typed[axis]) for axis in cards.AXES[1:]}
         kind = "write" if typed["kind"] == "write" else "label"
         if kind == "write" and (labels or any(axes.values())):
@@ -263,12 +267,6 @@ def _make(visit: Visit) -> Response:
     if kind == "write":
         return visit.go(f"/p/{made}/people", said="Made. Now invite those who write.")
     return visit.go(f"/p/{made}/data", said="Made. Now give it something to label.")
-
-
-def _number(typed: str, otherwise: int) -> int:
-    if len(typed) > 9 or (not typed.isdecimal() and typed):
-        raise RecipeError(f"{typed[:40]!r} is no number that fits", "the form", "write it in digits")
-    return int(typed or otherwise)
 
 
 def _listed(typed: str) -> list[str]:

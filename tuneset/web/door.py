@@ -70,6 +70,11 @@ class Visit:
         return Person(self.id, self.contributor)
 
     @property
+    def address(self) -> str:
+        """Where others reach this server: the proxy's address where there is one."""
+        return f"{self.house.scheme}://{self.request.url.netloc}"
+
+    @property
     def query(self) -> Any:
         """The words behind the question mark."""
         return self.request.query_params

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
 from tuneset.errors import RecipeError, TunesetError
@@ -11,6 +9,7 @@ from tuneset.people import gold, projects
 from tuneset.people.database import RefusedError
 from tuneset.people.gold import Known
 from tuneset.web.safety import MOST_BODY, word
+from tuneset.web.typed import table
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -45,9 +44,7 @@ def add(visit: Visit) -> Response:
 
 
 def _rows(typed: str, field: str) -> list[Known]:
-    """Read a table with a header; one that is copied from a spreadsheet has tabs."""
-    first = typed.partition("\n")[0]
-    rows = list(csv.DictReader(io.StringIO(typed), delimiter="\t" if "\t" in first else ",", restval=""))
+    rows = table(typed)
     absent = [name for name in (TEXT, field) if not rows or name not in rows[0]]
     if absent:
         hint = f"its first line names the columns {TEXT}, {field} and, if you like, {WHY}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +13,7 @@ from tuneset.people.access import Invite
 from tuneset.people.projects import Person
 from tuneset.web import question
 from tuneset.web.safety import word
+from tuneset.web.typed import table
 from tuneset.web.work import labels_of
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def invite(visit: Visit) -> Response:
         return visit.go(f"/p/{visit.id}/people", said="Removed. What they gave stays.")
     uses, days = (int(told) if (told := word(form, name, 4)).isdigit() else 0 for name in ("uses", "days"))
     token = access.invite(visit.db, visit.id, Invite(word(form, "role"), uses, days), by=visit.contributor)
-    return people(visit, f"{visit.house.scheme}://{visit.request.url.netloc}/join/{token}")
+    return people(visit, f"{visit.address}/join/{token}")
 
 
 # --- how well it goes
@@ -154,9 +153,7 @@ def _of_texts(visit: Visit) -> None:
 def _texts(typed: str, column: str) -> list[str | None]:
     if not column:
         return [line.strip() or None for line in typed.splitlines() if line.strip()]
-    first = typed.partition("\n")[0]
-    apart = max(",;\t", key=first.count)  # as spreadsheets write tables in different countries
-    rows = list(csv.DictReader(io.StringIO(typed), delimiter=apart))
+    rows = table(typed)
     if not rows or column not in rows[0]:
         there = ", ".join(rows[0]) if rows else "nothing"
         raise RecipeError(f"there is no column {column!r}", "the table", f"its first line has {there}")

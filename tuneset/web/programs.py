@@ -153,7 +153,7 @@ def programs(visit: Visit, **shown_once: str) -> Response:
         ],
         scopes=SCOPES,
         events=EVENTS,
-        address=f"{visit.house.scheme}://{visit.request.url.netloc}/api/v1/projects/{visit.id}",
+        address=f"{visit.address}/api/v1/projects/{visit.id}",
         **({"api_token": "", "secret": ""} | shown_once),
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,6 +11,7 @@ from tuneset.people import access, outcome, standing, targets, wanted
 from tuneset.people.access import Invite
 from tuneset.web.lead import INVITED
 from tuneset.web.safety import word
+from tuneset.web.typed import number, table
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -76,7 +75,7 @@ def change(visit: Visit) -> Response:
     size = word(form, "size", 6).strip()
     try:
         told = _counted(visit) if word(form, "sample", SAMPLE).strip() else _declared(visit)
-        people = _number(size, "how many people") if about == "people" else 0
+        people = number(size, 0, "how many people") if about == "people" else 0
         wanted.declare(visit.db, visit.id, about, told, size=people, by=visit.contributor)
     except TunesetError as error:
         typed = {name: word(form, name, SAMPLE) for name in ("about", "name", "shares", "size", "sample", "columns")}
@@ -86,11 +85,10 @@ def change(visit: Visit) -> Response:
 
 def _invite(visit: Visit) -> Response:
     form = visit.form
-    uses = _number(word(form, "uses", 4), "how many people")
+    uses = number(word(form, "uses", 4), 0, "how many people")
     asks = Invite(word(form, "role"), uses, quota_cell=word(form, "cell", 400))
     token = access.invite(visit.db, visit.id, asks, by=visit.contributor)
-    url = visit.request.url
-    return _show(visit, link=f"{url.scheme}://{url.netloc}/join/{token}", invited=asks.quota_cell)
+    return _show(visit, link=f"{visit.address}/join/{token}", invited=asks.quota_cell)
 
 
 def _declared(visit: Visit) -> dict[str, dict[str, float]]:
@@ -122,10 +120,7 @@ def shares_of(lines: list[str]) -> dict[str, float]:
 
 def _counted(visit: Visit) -> dict[str, dict[str, float]]:
     """Count shares in a sample of live traffic: a table with a header; `length` is counted in a column `text`."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(word(visit.form, "sample", SAMPLE))))
-    except csv.Error as error:
-        raise RecipeError(f"this is no table: {error}", "the sample of live traffic", "paste a CSV file") from error
+    rows = table(word(visit.form, "sample", SAMPLE), "the sample of live traffic")
     names = [each.strip() for each in word(visit.form, "columns", 1000).split(",") if each.strip()]
     if not names:
         raise RecipeError(
@@ -136,9 +131,3 @@ def _counted(visit: Visit) -> dict[str, dict[str, float]]:
     if "text" in sample.columns and "length" not in sample.columns:
         sample = sample.with_columns(length=standing.lengths(sample["text"]))
     return targets.counted(sample, names)
-
-
-def _number(typed: str, what: str) -> int:
-    if typed and not typed.strip().isdecimal():
-        raise RecipeError(f"{what}: {typed!r} is no number", "targets", "give a whole number, or leave it empty")
-    return int(typed or 0)
