@@ -155,7 +155,9 @@ def test_the_same_labels_give_the_same_bytes_suggestions_and_order(tmp_path_fact
     for name, known in (("one", Features()), ("two", None)):
         opened = open_database(folder / f"{name}.db", Clock())
         learn(opened, project, known)
-        found.append((shas(opened, project), shown(opened, project), bytes_of(opened, project, 2)))
+        newest = registry.newest(opened, project)  # none where chance put nearly all labels into the audit slice
+        kept = bytes_of(opened, project, newest.version.number) if newest else b""
+        found.append((shas(opened, project), shown(opened, project), kept))
         opened.close()
     assert found[0] == found[1]
 
