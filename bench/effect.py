@@ -211,29 +211,32 @@ def rare(counted: Any, learns: int) -> Any:
 # ---- figures
 
 
-def measure(
-    names: Iterable[str],
-    size: int,
-    seeds: Iterable[int],
-    conditions: Sequence[str],
-    tried: Tried,
-    embedder: str = MODEL,
-) -> Iterator[Score]:
+class Plan(NamedTuple):
+    """What is measured."""
+
+    sets: Sequence[str]
+    size: int
+    seeds: Iterable[int]
+    conditions: Sequence[str]
+    tried: Tried
+
+
+def measure(plan: Plan, embedder: str = MODEL) -> Iterator[Score]:
     """Plant, prepare, learn and test; single-threaded, so that figures do not depend on the machine."""
-    for name in names:
+    for name in plan.sets:
         whole = faults.read(name)
-        for seed in seeds:
-            drawn = faults.draw(whole, size, seed)
+        for seed in plan.seeds:
+            drawn = faults.draw(whole, plan.size, seed)
             clean = at_random(drawn.rows, seed)
             with threadpool_limits(1):
                 best = scored(clean, drawn.test, embedder)
-            for condition in conditions:
-                yield Score(name, size, seed, condition, CLEAN, clean.train.height, *best)
+            for condition in plan.conditions:
+                yield Score(name, plan.size, seed, condition, CLEAN, clean.train.height, *best)
                 rows = faults.planted(drawn, faults.CONDITIONS[condition], seed)
-                for way, sides in tried(rows, seed, embedder):
+                for way, sides in plan.tried(rows, seed, embedder):
                     with threadpool_limits(1):
                         found = scored(sides, drawn.test, embedder)
-                    yield Score(name, size, seed, condition, way, sides.train.height, *found)
+                    yield Score(name, plan.size, seed, condition, way, sides.train.height, *found)
 
 
 def interval(values: Floats) -> tuple[float, float]:
@@ -340,9 +343,9 @@ def main() -> None:
         found = pl.concat([pl.read_csv(path) for path in given.read])
     else:
         conditions = FEWER if given.quick or given.fewer else tuple(faults.CONDITIONS)
-        tried = apart if given.apart else ways
         seeds = range(given.first, given.first + (1 if given.quick else given.seeds))
-        found = pl.DataFrame(list(measure(given.sets, given.size, seeds, conditions, tried)), orient="row")
+        plan = Plan(given.sets, given.size, seeds, conditions, apart if given.apart else ways)
+        found = pl.DataFrame(list(measure(plan)), orient="row")
     if given.save:
         found.write_csv(given.save)
     for figure in ("accuracy", "f1"):
