@@ -356,7 +356,7 @@ def main() -> None:
         effect(found.filter(pl.col("name") == name), "accuracy")
         claims(found.filter(pl.col("name") == name))
     if given.draw:
-        shown = (PREPARED, ALL, REVIEWED[-1], CLEAN)
+        shown = (PREPARED, FIXED, REVIEWED[-1], CLEAN)
         points = {each: {way: gains(found, each, way) for way in shown} for each in means(found, RAW, "accuracy")}
         given.draw.write_text(dots.drawn(points, "Points of accuracy on test rows, beside the raw set"))
 

@@ -160,3 +160,14 @@ def test_intervals_are_those_of_scipy_and_the_tables_and_the_picture_hold_them(c
     drawn = dots.drawn(points, "points")
     assert "copies &lt;20%" in drawn
     assert drawn.count("<circle") == 8
+
+
+def test_every_way_is_measured_on_the_same_draw(data):
+    plan = effect.Plan(("banking77",), 500, (0,), ("off-topic 10%",), effect.ways)
+    assert data == faults.DATA.resolve()
+    found = pl.DataFrame(list(effect.measure(plan, "")), orient="row")
+    assert sorted(found["way"]) == sorted((effect.RAW, *effect.WAYS))
+    assert found.select(pl.col("accuracy", "f1", "claim").is_between(0, 1).all()).row(0) == (True, True, True)
+    rows = dict(found.select("way", "rows").iter_rows())
+    assert rows[effect.OUT] == rows[effect.RANDOM] < rows[effect.PREPARED] == rows[effect.FIXED]
+    assert rows[effect.CLEAN] == 400
