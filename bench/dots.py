@@ -47,7 +47,7 @@ def axis(low: int, high: int, scale: float, height: int) -> Iterator[str]:
             x = LEFT + (value - low) * scale
             kind = "axis" if value else "zero"
             yield f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{height - 22}"/>'
-            yield f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle">{value:+d}</text>'
+            yield f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle">{f"{value:+d}" if value else 0}</text>'
 
 
 def dot(x: float, half: float, y: float, colour: str) -> Iterator[str]:
