@@ -2,7 +2,7 @@
 
     python bench/effect.py                      500 rows of ten labels, three sets, ten seeds
     python bench/effect.py --size 2000          2,000 rows of forty labels; 0: all rows of all labels
-    python bench/effect.py --quick              one seed, four conditions: half a minute
+    python bench/effect.py --quick              one seed, four conditions: a minute
     python bench/effect.py --fewer              the four conditions that tell most, all seeds
     python bench/effect.py --save FILE          keep every figure; --read FILE ... prints the tables of what was kept
 
@@ -248,12 +248,14 @@ def interval(values: Floats) -> tuple[float, float]:
     return float(values.mean()), float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def gains(found: pl.DataFrame, condition: str, way: str, figure: str = "accuracy") -> tuple[float, float]:
-    """Return how much better a way is than the raw set: paired by draw, averaged over the sets, seed by seed."""
+def gains(
+    found: pl.DataFrame, condition: str, way: str, figure: str = "accuracy", base: str = RAW
+) -> tuple[float, float]:
+    """Return how much better a way is than another: paired by draw, averaged over the sets, seed by seed."""
     part = found.filter(pl.col("condition") == condition)
-    of_way, raw = (part.filter(pl.col("way") == each).select("name", "seed", figure) for each in (way, RAW))
-    both = of_way.join(raw, on=("name", "seed"), suffix="_raw")
-    by_seed = both.group_by("seed").agg((pl.col(figure) - pl.col(f"{figure}_raw")).mean()).sort("seed")
+    ours, theirs = (part.filter(pl.col("way") == each).select("name", "seed", figure) for each in (way, base))
+    both = ours.join(theirs, on=("name", "seed"), suffix="_base")
+    by_seed = both.group_by("seed").agg((pl.col(figure) - pl.col(f"{figure}_base")).mean()).sort("seed")
     return interval(by_seed[figure].to_numpy())
 
 
@@ -285,14 +287,16 @@ def lined(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def effect(found: pl.DataFrame, figure: str) -> None:
-    """Print what each way brings."""
-    mean = means(found, RAW, figure)
-    print(f"Points of {figure} on the test rows, beside the raw set; mean and 95 % interval over seeds\n")
-    shown = [way for way in (*WAYS, *APART) if way in found["way"]]
+    """Print what each way brings beside the raw set; what each rule brings, beside what is prepared without it."""
+    rules = [rule for rule in APART if rule in found["way"]]
+    base, shown = (PREPARED, rules) if rules else (RAW, list(WAYS))
+    mean = means(found, base, figure)
+    print(f"Points of {figure} on the test rows, beside {base}; mean and 95 % interval over seeds\n")
     rows = [
-        [each, f"{100 * mean[each]:.1f}", *(cell(*gains(found, each, way, figure)) for way in shown)] for each in mean
+        [each, f"{100 * mean[each]:.1f}", *(cell(*gains(found, each, way, figure, base)) for way in shown)]
+        for each in mean
     ]
-    lined(["planted", RAW, *shown], rows)
+    lined(["planted", base, *shown], rows)
 
 
 def claims(found: pl.DataFrame) -> None:
