@@ -275,7 +275,8 @@ def inflated(found: pl.DataFrame, condition: str, way: str) -> tuple[float, floa
 
 def cell(mean: float, half: float) -> str:
     sign = "+" if mean >= 0 else "\u2212"
-    return f"{sign}{100 * abs(mean):.1f} ±{100 * half:.1f}"
+    spread = f" ±{100 * half:.1f}" if half == half else ""  # noqa: PLR0124  one seed has no interval
+    return f"{sign}{100 * abs(mean):.1f}{spread}"
 
 
 def lined(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
