@@ -102,6 +102,7 @@ def upload(visit: Visit) -> Response:
         return visit.go(f"/p/{visit.id}/data", said="Choose a file first.")
     with visit.db.read() as tx:
         projects.of_texts(tx, visit.id)
+        field = (projects.published(tx, visit.id, "label_schema") or {}).get("field", "label")
     labels = [each.strip() for each in word(visit.form, "labels", 1000).split(",") if each.strip()]
     with _ONE, tempfile.TemporaryDirectory(prefix="tuneset-") as folder:
         path = Path(folder) / _safe(sent.filename)
@@ -110,8 +111,12 @@ def upload(visit: Visit) -> Response:
                 file.write(piece)
         text = word(visit.form, "text").strip() or None
         read = sources.read(str(path), name=f"file:{visit.id}", text=text, labels=labels, labelled=bool(labels))
+        if labels and labels != [field] and len(labels) == 1:  # it is the project's, whatever the file calls it
+            ours = sources.Ours(columns={labels[0]: field})
+            read = sources.read(str(path), name=f"file:{visit.id}", text=text, labels=[field], ours=ours)
         blank = pl.col("text").str.strip_chars() == ""
         rows = read.examples.with_columns(text=pl.when(blank).then(None).otherwise("text"))
+        rows = rows if labels or read.columns.labels == (field,) else _unlabelled(rows)
         done = items.add(visit.db, visit.id, rows, by=visit.contributor)
     told = [f"{done.added:,} added"]
     told += [f"{done.duplicates:,} that are there in the same words"] if done.duplicates else []
@@ -119,6 +124,14 @@ def upload(visit: Visit) -> Response:
     told += [f"{done.empty:,} empty or not to be read"] if done.empty else []
     column = f" The text is in {read.columns.text}." if read.columns.text in read.preview.columns else ""
     return visit.go(f"/p/{visit.id}/data", said=f"{', '.join(told)}.{column}")
+
+
+def _unlabelled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep what looks like labels, and nobody has named, with the other columns."""
+    more, labels = pl.col("extra").replace("{}", None), pl.col("labels")
+    both = more.str.head(-1) + "," + labels.str.tail(-1)
+    none = pl.lit(None, dtype=pl.String)
+    return rows.with_columns(extra=pl.coalesce(both, more, labels), labels=none, label=none)
 
 
 def _safe(name: str) -> str:
