@@ -55,9 +55,9 @@ def fetch(asked: Asked, folder: Path, watch: Watch, _limit: int) -> Fetched:
             raise RunError("nobody has labelled anything there yet", shown(asked.address), "tuneset collect")
         write(final, written)
         watch(Event(project.name, "done", len(written), len(written)))
-        about = About(
-            shown(asked.address), labels=(outcome.field(db, project.id),), stands=standing.facts(db, project.id)
-        )
+        talk = b'","messages":' in written  # unescaped it is a key; conversations have no label column
+        labels = () if talk else (outcome.field(db, project.id),)
+        about = About(shown(asked.address), labels=labels, stands=standing.facts(db, project.id))
         return Fetched((final,), about)
     finally:
         db.close()

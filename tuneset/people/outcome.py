@@ -18,6 +18,27 @@ if TYPE_CHECKING:
     from tuneset.people.database import Database
 
 
+# what a row that goes out has besides its label
+TAKEN = (
+    "id",
+    "text",
+    "messages",
+    "source",
+    "contributor",
+    "sure",
+    "answered",
+    "weight",
+    "labels",
+    "groups",
+    "origin",
+    "extra",
+    "salt",
+    "side",
+    "group",
+    "op",
+)
+
+
 def settle(db: Database, project: str, method: Method = "dawid-skene") -> pl.DataFrame:
     """Write down what the answers come to by now, and return it, see `consensus`; what a lead has decided stays."""
     said = overview.answers(db, project)

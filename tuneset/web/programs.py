@@ -21,6 +21,7 @@ from tuneset.people import access, delivering, exports, items, projects, webhook
 from tuneset.people.database import RefusedError
 from tuneset.report.words import counted
 from tuneset.web.safety import word
+from tuneset.web.typed import number
 
 if TYPE_CHECKING:
     from tuneset.web.door import Visit
@@ -176,13 +177,12 @@ def change(visit: Visit) -> Response:
     form, path = visit.form, f"/p/{visit.id}/programs"
     what = word(form, "what")
     if what == "token":
-        days = word(form, "days", 4)
+        days = number(word(form, "days"), 0, "good for how many days", 1, 3650)
         chosen = [str(each) for each in form.getlist("scope")]
         if not chosen:
             return visit.go(path, said="Choose what the token may do.")
         name = word(form, "name", 100).strip() or "a program"
-        days_good = float(days) if days.isdecimal() and int(days) else None
-        return programs(visit, api_token=access.new_api_token(visit.db, visit.person, name, chosen, days_good))
+        return programs(visit, api_token=access.new_api_token(visit.db, visit.person, name, chosen, days or None))
     if what == "webhook":
         url = word(form, "url", webhooks.LONGEST + 1).strip()
         delivering.check(url, Egress(visit.house.own))
