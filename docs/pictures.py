@@ -54,7 +54,7 @@ def review(folder: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one:  # noqa: S603  our own command
         found = re.search(r"http\S+", one.stdout.readline() if one.stdout else "")
         link = found[0] if found else ""
-        shoot(link, "/next?rule=label-error", "review.png", (860, 900))
+        shoot(link, "/next?rule=label-error", "review.png", (860, 1060))
         shoot(link, "/next?rule=label-error", "review-phone.png", (390, 690), "dark")
         one.terminate()
     served = collecting.Collecting(folder / "team.db")
