@@ -1,10 +1,14 @@
-"""Take the pictures of `tuneset collect` again: python docs/pictures.py (needs Chromium and the development packages)."""
+"""Take the pictures of `tuneset review` and `tuneset collect` again (needs Chromium and the development packages).
+
+python docs/pictures.py takes all, python docs/pictures.py review those of a review alone.
+"""
 
 from __future__ import annotations
 
 import importlib
 import random
 import re
+import subprocess
 import sys
 import tempfile
 from html import unescape
@@ -14,6 +18,7 @@ from typing import Any
 import polars as pl
 from playwright.sync_api import sync_playwright
 
+import tuneset
 from tuneset.people import learner
 from tuneset.people.database import open_database
 
@@ -33,6 +38,42 @@ PICTURES = (
 
 
 def main() -> None:
+    """Take those that are asked for."""
+    with tempfile.TemporaryDirectory() as temp:
+        review(Path(temp))
+    if sys.argv[1:] != ["review"]:
+        collect()
+
+
+def review(folder: Path) -> None:
+    """Photograph what the messy example set asks one person, and a team."""
+    run, team = folder / "run", f"people:{folder / 'team.db'}#Shop inquiries"
+    tuneset.prepare(HERE.parent / "examples" / "customer_intent_messy.csv", out=run)
+    command = [sys.executable, "-m", "tuneset.cli", "review", str(run)]
+    subprocess.run([*command, "--to", team], check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own command
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one:  # noqa: S603  our own command
+        found = re.search(r"http\S+", one.stdout.readline() if one.stdout else "")
+        link = found[0] if found else ""
+        shoot(link, "/next?rule=label-error", "review.png", (860, 1060))
+        shoot(link, "/next?rule=label-error", "review-phone.png", (390, 690), "dark")
+        one.terminate()
+    served = collecting.Collecting(folder / "team.db")
+    shoot(served.link, "", "review-team.png", (900, 1034))
+    served.stop()
+
+
+def shoot(link: str, path: str, name: str, size: tuple[int, int], scheme: Any = "light") -> None:
+    """Photograph one page, as who has the link sees it; without a path, the project's page for those who answer."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        tab.goto(link)
+        tab.goto(tab.url.partition("?")[0].rstrip("/") + (path or "/work"))
+        tab.screenshot(path=HERE / name)
+        browser.close()
+
+
+def collect() -> None:
     """Let forty people who do not exist label, and photograph what they and their lead see."""
     table = pl.read_csv(HERE.parent / "examples" / "customer_intent.csv").unique("inquiry", maintain_order=True)
     right = {" ".join(text.split()): str(label) for text, label, _ in table.drop_nulls().iter_rows()}

@@ -338,7 +338,7 @@ def test_a_file_is_taken_whatever_it_is_called(served, lead, name):
     assert "2+added" in headers["location"]
     assert "1+empty" in headers["location"]
     rows = [json.loads(line) for line in lead.ask("GET", f"/p/{project}/examples.jsonl")[2].splitlines()]
-    assert {row["kind"] for row in rows} == {"orders", "returns"}
+    assert {row["label"] for row in rows} == {"orders", "returns"}  # in the column of the project
 
 
 def test_files_of_many_kinds_are_read_and_what_is_none_is_said(served, lead, project):

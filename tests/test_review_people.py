@@ -158,7 +158,7 @@ def test_what_cannot_be_carried_out_is_refused_when_it_is_said_and_what_was_type
     assert ann.ask("POST", path, form | {"verdict": "edit", "chosen": '{"nothing": "x"}'})[0] == 400
     for _ in range(2):  # a line that was cut: sent again, it counts once
         ann.send(path, **form, verdict="accept")
-    assert "1 label" in ann.open(f"/p/{found}/me")[0]
+    assert "1 answer" in ann.open(f"/p/{found}/me")[0]
     ann.send(path, **form, do="undo")
     page, form = asked(ann, found)
     assert "You had accepted it" in page

@@ -195,9 +195,9 @@ def peek(
     if paths is None or not any(map(is_address, paths)):
         return sources.read(source if paths is None else paths, **named)
     with tempfile.TemporaryDirectory() as temp:  # nothing stays of what an address gave
-        spec, folder = recipe.Source(paths=paths), Folder(Path(temp))
+        spec, folder = recipe.Source(paths=paths, labels=named["labels"]), Folder(Path(temp))
         brought = bring.bring([spec], folder.inside / bring.STORE, say)
-        read = sources.read(stages.located(spec, folder), **named)
+        read = sources.read(stages.located(spec, folder), **named | {"labels": bring.labels(spec, brought)})
         return read._replace(said=(*read.said, *bring.said(brought)))
 
 

@@ -62,7 +62,7 @@ def get(
             table if table is not None else located(source, folder),
             name=source.name,
             text=source.text,
-            labels=source.labels,
+            labels=bring.labels(source, brought),
             groups=source.groups,
             answer=planned.task.answer,
             ours=sources.Ours(source.columns, source.rename, source.good, abouts[source.name]),

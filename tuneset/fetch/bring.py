@@ -177,6 +177,12 @@ def about(source: Source, brought: Sequence[tuple[Source, Fetched]]) -> dict[str
     return {name: ", ".join(dict.fromkeys(filter(None, values))) for name, values in told.items() if any(values)}
 
 
+def labels(source: Source, brought: Sequence[tuple[Source, Fetched]]) -> list[str]:
+    """Return a source's label columns: those that the user names, or else those that the places of its files know."""
+    known = [name for whose, fetched in brought if whose is source for name in fetched.about.labels]
+    return source.labels or list(dict.fromkeys(known))
+
+
 def said(brought: Sequence[tuple[Source, Fetched]]) -> Iterator[str]:
     """Say what was fetched, under which licence, and what that asks for."""
     for source, (_, known) in brought:

@@ -40,6 +40,7 @@ class About(NamedTuple):
     card: str = ""  # the name of a saved file beside the data
     splits: Mapping[str, str] = MappingProxyType({})  # name of a file: the split that it is
     says: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # its label columns, where its place knows them
     stands: Mapping[str, Any] = MappingProxyType({})  # shares against those of its users, where its place knows them
 
 
@@ -165,8 +166,8 @@ def _listed(folder: Path) -> Fetched | None:
         not path.is_file() or path.stat().st_size != kept["files"][name]["bytes"] for name, path in there.items()
     ):
         return None
-    about = kept["about"]
-    return Fetched(tuple(there[name] for name in kept["order"]), About(**(about | {"says": tuple(about["says"])})))
+    about = kept["about"] | {name: tuple(kept["about"].get(name, ())) for name in ("says", "labels")}
+    return Fetched(tuple(there[name] for name in kept["order"]), About(**about))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def fetch(asked: Asked, folder: Path, watch: Watch, _limit: int) -> Fetched:
     """Write what the people of a project agree on by now as lines of JSON.
 
     Columns: id, text or messages, the label column of the project, contributor (who wrote the text, where somebody did),
-    sure (how sure the label is, by Dawid and Skene; 1 for what a lead decided), answers, weight (of its people, where the
+    sure (how sure the label is, by Dawid and Skene; 1 for what a lead decided), answered (by how many), weight (of its people, where the
     project weighs them). How its people and examples compare with its targets goes into the report. A run keeps what it
     has read until it is told to fetch again.
     """
@@ -55,7 +55,10 @@ def fetch(asked: Asked, folder: Path, watch: Watch, _limit: int) -> Fetched:
             raise RunError("nobody has labelled anything there yet", shown(asked.address), "tuneset collect")
         write(final, written)
         watch(Event(project.name, "done", len(written), len(written)))
-        return Fetched((final,), About(shown(asked.address), stands=standing.facts(db, project.id)))
+        talk = b'","messages":' in written  # unescaped it is a key; conversations have no label column
+        labels = () if talk else (outcome.field(db, project.id),)
+        about = About(shown(asked.address), labels=labels, stands=standing.facts(db, project.id))
+        return Fetched((final,), about)
     finally:
         db.close()
 

@@ -84,9 +84,16 @@ def add(db: Database, project: str, examples: pl.DataFrame, origin: str = "impor
 
 def _refuse_unknown(schema: Mapping[str, Any], labels: pl.Series) -> None:
     """Refuse labels that the project does not have: what nobody may say must not come in by a file."""
-    keys = {label["key"] for label in schema.get("labels", [])}
+    keys, field = {label["key"] for label in schema.get("labels", [])}, schema.get("field", "label")
     for said in labels.drop_nulls().unique(maintain_order=True) if keys else ():
-        value = orjson.loads(said).get(schema.get("field", "label"))
+        given = orjson.loads(said)
+        if other := sorted(given.keys() - {field}):
+            raise InputError(
+                f"this project labels {field!r}, and not {other[0]!r}", "what was sent", f"call it {field!r}"
+            )
+        value = given.get(field)
+        if isinstance(value, list) and not schema.get("many"):
+            raise InputError(f"a text has one label here, and not {len(value)}", "what was sent", "send one")
         for each in value if isinstance(value, list) else [value] if value is not None else []:
             if each not in keys:
                 raise unknown("label", str(each), keys, "what was sent")

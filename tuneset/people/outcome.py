@@ -18,6 +18,27 @@ if TYPE_CHECKING:
     from tuneset.people.database import Database
 
 
+# what a row that goes out has besides its label
+TAKEN = (
+    "id",
+    "text",
+    "messages",
+    "source",
+    "contributor",
+    "sure",
+    "answered",
+    "weight",
+    "labels",
+    "groups",
+    "origin",
+    "extra",
+    "salt",
+    "side",
+    "group",
+    "op",
+)
+
+
 def settle(db: Database, project: str, method: Method = "dawid-skene") -> pl.DataFrame:
     """Write down what the answers come to by now, and return it, see `consensus`; what a lead has decided stays."""
     said = overview.answers(db, project)
@@ -44,7 +65,7 @@ def _decided(db: Database, project: str) -> set[str]:
 
 
 def rows(db: Database, project: str) -> pl.DataFrame:
-    """Return a row for each item that has a label: id, text or messages, labels (JSON), source, contributor, sure, answers, weight.
+    """Return a row for each item that has a label: id, text or messages, labels (JSON), source, contributor, sure, answered, weight.
 
     `contributor` wrote the text, where somebody did; `sure` is 1 for what a lead decided; `weight` is null where people
     are not weighed, see `standing.row_weights`.
@@ -63,7 +84,7 @@ def rows(db: Database, project: str) -> pl.DataFrame:
     )
     with db.read() as tx:
         told = [(row.example_id, row.author_id, _sure(row.posterior, row.decided_by), row.n) for row in tx.all(asked)]
-    kinds = {"id": pl.String, "contributor": pl.String, "sure": pl.Float64, "answers": pl.Int64}
+    kinds = {"id": pl.String, "contributor": pl.String, "sure": pl.Float64, "answered": pl.Int64}
     about = pl.DataFrame(told, schema=kinds, orient="row")
     found = items.examples(db, project).filter(pl.col("labels").is_not_null())
     weights = standing.row_weights(db, project)
@@ -81,6 +102,12 @@ def _sure(posterior: str | None, decided_by: str | None) -> float | None:
     return None if sure is None else float(sure)
 
 
+def field(db: Database, project: str) -> str:
+    """Return the label column of a project."""
+    with db.read() as tx:
+        return str((published(tx, project, "label_schema") or {}).get("field", "label"))
+
+
 def lines(db: Database, project: str) -> bytes:
     """Write the rows as lines of JSON that `tuneset prepare` reads: the text, its labels, who wrote it, how sure that is."""
     return b"".join(parts(rows(db, project)))
@@ -93,7 +120,8 @@ def parts(found: pl.DataFrame) -> Iterator[bytes]:
             {"id": row["id"]}
             | ({"messages": orjson.loads(row["messages"])} if row["messages"] else {"text": row["text"]})
             | orjson.loads(row["labels"])
-            | {name: row[name] for name in ("contributor", "sure", "answers", "weight") if row[name] is not None}
+            # not "answers": tuneset takes a column of that name for a label
+            | {name: row[name] for name in ("contributor", "sure", "answered", "weight") if row[name] is not None}
             for row in part.iter_rows(named=True)
         ]
         yield b"".join(orjson.dumps(each) + b"\n" for each in made)

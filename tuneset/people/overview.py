@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -40,6 +41,16 @@ def members(db: Database, project: str) -> pl.DataFrame:
     with db.read() as tx:
         get(tx, project)
         return pl.DataFrame([tuple(row) for row in tx.all(asked)], schema=kinds, orient="row")
+
+
+def names(db: Database, project: str) -> dict[str, str | None]:
+    """Return how each person of a project is called, two of one name told apart; None for who has withdrawn.
+
+    Two who both say Ann are "Ann (52ee)" and "Ann (5ef3)", by the end of their ids.
+    """
+    rows = members(db, project).select("contributor", "name").rows()
+    many = Counter(name for _, name in rows)
+    return {who: f"{name} ({who[-4:]})" if name and many[name] > 1 else name or None for who, name in rows}
 
 
 def invitations(db: Database, project: str) -> pl.DataFrame:

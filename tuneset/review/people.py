@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,9 +204,7 @@ def _one(about: dict[str, Any], value: str, by: str, at: int) -> Said:
 
 def _names(db: Database, project: str) -> dict[str, str]:
     """Name people as they named themselves; two of one name are told apart."""
-    rows = overview.members(db, project).select("contributor", "name").rows()
-    many = Counter(name for _, name in rows)
-    return {who: name if name and many[name] == 1 else f"{name or 'somebody'} ({who[-4:]})" for who, name in rows}
+    return {who: name or f"somebody ({who[-4:]})" for who, name in overview.names(db, project).items()}
 
 
 def _decided(db: Database, project: str) -> dict[str, sa.Row[Any]]:

@@ -11,10 +11,10 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Mount, Route
 
-from tuneset.errors import TunesetError
-from tuneset.people import access, cards, leaving, projects
+from tuneset.errors import RecipeError, TunesetError
+from tuneset.people import access, cards, leaving, outcome, projects
 from tuneset.people.access import NotAllowedError
-from tuneset.people.database import MissingError
+from tuneset.people.database import MissingError, words
 from tuneset.people.projects import Settings
 from tuneset.web import api, gold, lead, model, programs, share, work
 from tuneset.web import write as writing
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+LONGEST_NAME = 100  # characters of how somebody wants to be called
 JOINING = "tuneset-joining"  # a form of somebody who has no session yet is signed with the invitation itself
 
 
@@ -125,7 +126,7 @@ def _invited(house: House) -> Callable[..., Any]:
         def look() -> Response:
             project = _good(house, token)
             words = _words(house, project) | {"cell": access.cell_of(house.db, token)}
-            return page("join", title=words["name"], token=signed(token, JOINING), said="", **words)
+            return page("join", title=words["name"], token=signed(token, JOINING), said="", typed="", **words)
 
         return await run_in_threadpool(look)
 
@@ -140,10 +141,11 @@ def _join(house: House) -> Callable[..., Any]:
         def join() -> Response:
             project = _good(house, token)
             words = _words(house, project) | {"cell": access.cell_of(house.db, token)}
-            if words["consent"] and form.get("agree") != str(words["consent"]["version"]):
-                told = {"title": words["name"], "token": signed(token, JOINING)} | words
-                return page("join", 400, **told, said="Please read the terms and agree, or do not come in.")
-            person = access.join(house.db, token, word(form, "name", 100), word(form, "locale", 35) or "en")
+            name = word(form, "name", MOST_BODY).strip()
+            if wrong := _cannot_join(name, form, words["consent"]):
+                told = {"title": words["name"], "token": signed(token, JOINING), "typed": name[:LONGEST_NAME]} | words
+                return page("join", 400, **told, said=wrong)
+            person = access.join(house.db, token, name, word(form, "locale", 35) or "en")
             if words["consent"]:
                 access.give_consent(house.db, person, int(words["consent"]["version"]))
             told = {name: word(form, f"about:{name}") or None for name, _ in words["asks"]}
@@ -153,6 +155,17 @@ def _join(house: House) -> Callable[..., Any]:
         return await run_in_threadpool(join)
 
     return endpoint
+
+
+def _cannot_join(name: str, form: Any, consent: dict[str, Any] | None) -> str:
+    """Say what keeps somebody out, as a sentence; empty where nothing does."""
+    if not name:
+        return "Say how you want to be called."
+    if len(name) > LONGEST_NAME:
+        return f"This name has {len(name):,} characters; {LONGEST_NAME} are the most. Choose a shorter one."
+    if consent and form.get("agree") != str(consent["version"]):
+        return "Please read the terms and agree, or do not come in."
+    return ""
 
 
 def _good(house: House, token: str) -> str:
@@ -177,19 +190,24 @@ def _after_consent(view: Callable[[Visit], Response]) -> Callable[[Visit], Respo
 
     def asked(visit: Visit) -> Response:
         wanted = access.consent_wanted(visit.db, visit.person)
-        return view(visit) if wanted is None else visit.go(f"/p/{visit.id}/consent")
+        if wanted is None:
+            return view(visit)
+        typed = word(visit.form, "text", MOST_BODY)
+        return _consent(visit, 409, typed) if typed else visit.go(f"/p/{visit.id}/consent")
 
     return asked
 
 
-def _consent(visit: Visit) -> Response:
+def _consent(visit: Visit, status: int = 200, typed: str = "") -> Response:
     words = _words(visit.house, visit.id)
     wanted = access.consent_wanted(visit.db, visit.person)
-    return visit.show("consent", consent=words["consent"], wanted=wanted)
+    return visit.show("consent", status, consent=words["consent"], wanted=wanted, typed=typed)
 
 
 def _agree(visit: Visit) -> Response:
-    access.give_consent(visit.db, visit.person, int(word(visit.form, "agree", 9) or 0))
+    access.give_consent(visit.db, visit.person, number(word(visit.form, "agree"), 0, "the version of the terms"))
+    if typed := word(visit.form, "text", MOST_BODY):
+        return writing.again(visit, typed, "This is not sent yet.")
     return visit.go(f"/p/{visit.id}")
 
 
@@ -240,14 +258,15 @@ def _make(visit: Visit) -> Response:
     """Make a project of what the form says; what cannot be is shown again with what was typed."""
     _may_make(visit)
     names = ("name", "kind", "field", "labels", "overlap", "guide", "consent", "wanted", *cards.AXES[1:])
-    typed = {name: word(visit.form, name, 20_000) for name in names}
+    typed = {name: word(visit.form, name, 200_000) for name in names}
     keys = [line.strip() for line in typed["labels"].splitlines() if line.strip()]
     try:
         labels = work.labels_of(keys)
         settings, wanted = (
             Settings(overlap=number(typed["overlap"], 1, "people for each text")),
-            number(typed["wanted"], 100, "examples"),
+            number(typed["wanted"], 100, "examples that are wanted", 1),
         )
+        field = _field(typed["field"].strip() or "label")
         axes = {axis: _listed(typed[axis]) for axis in cards.AXES[1:]}
         kind = "write" if typed["kind"] == "write" else "label"
         if kind == "write" and (labels or any(axes.values())):
@@ -255,8 +274,8 @@ def _make(visit: Visit) -> Response:
             cards.plan(
                 {axis: values for axis, values in several.items() if values}, wanted
             )  # refused before it is made
-        made = projects.create(visit.db, typed["name"] or "Inquiries", kind, settings, by=visit.contributor)
-        schema = {"field": typed["field"].strip() or "label", "labels": labels, "axes": axes, "wanted": wanted}
+        made = projects.create(visit.db, typed["name"].strip() or "Inquiries", kind, settings, by=visit.contributor)
+        schema = {"field": field, "labels": labels, "axes": axes, "wanted": wanted}
         projects.publish(visit.db, made, "label_schema", schema, visit.contributor)
     except TunesetError as error:
         return visit.show("new", 400, typed=typed, said=f"{error.what}. {error.hint}")
@@ -267,6 +286,13 @@ def _make(visit: Visit) -> Response:
     if kind == "write":
         return visit.go(f"/p/{made}/people", said="Made. Now invite those who write.")
     return visit.go(f"/p/{made}/data", said="Made. Now give it something to label.")
+
+
+def _field(name: str) -> str:
+    """Take the name of a label column; one that the rows have already would be lost in them."""
+    if name in outcome.TAKEN:
+        raise RecipeError(f"a row has {name!r} already", "the column that they fill", "call it label, or category")
+    return words(name, 100)
 
 
 def _listed(typed: str) -> list[str]:
@@ -299,7 +325,9 @@ async def _sorry(_: Request, error: Exception) -> Response:
     return page("sorry", status, title="tuneset", said=getattr(error, "detail", ""), hint="")
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     status = 404 if isinstance(error, MissingError) else 403 if isinstance(error, NotAllowedError) else 409
     what = error if isinstance(error, TunesetError) else TunesetError(str(error), "", "")
-    return page("sorry", status, title="tuneset", said=what.what, hint=what.hint)
+    written = getattr(request.state, "written", [])
+    back = request.url.path if request.method == "POST" and not request.url.path.endswith("/file") else ""
+    return page("sorry", status, title="tuneset", said=what.what, hint=what.hint, written=written, back=back)

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from tuneset.errors import TunesetError
 from tuneset.people import access
 from tuneset.people.projects import Person
 from tuneset.web.pages import page
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from tuneset.people.database import Database
 
+# what people write at length, by the name of its field; shorter than SHORT it is a click, or soon typed again
+WRITTEN, SHORT = ("rows", "text", "markdown", "labels", "label", "note", "rationale", "shares", "sample"), 40
 ANYBODY: tuple[str, ...] = ()
 LEADS = ("owner", "lead")
 WORKERS = ("owner", "lead", "annotator", "writer")
@@ -120,10 +123,19 @@ def writes(
         form = await posted(request, session, files=files) if session else FormData()
         try:
             return await run_in_threadpool(lambda: view(_visit(house, request, roles, form, project=project)))
+        except TunesetError:
+            request.state.written = _written(form)  # the page that says what is wrong gives it back
+            raise
         finally:
             await form.close()
 
     return endpoint
+
+
+def _written(form: FormData) -> list[str]:
+    """Return what somebody wrote into a form at some length; a browser may have forgotten it when they go back."""
+    said = (str(value) for name, value in form.multi_items() if name in WRITTEN and isinstance(value, str))
+    return [each for each in said if "\n" in each or len(each) > SHORT]
 
 
 def _visit(
@@ -141,7 +153,7 @@ def _visit(
         raise HTTPException(404, "There is no such project here.")
     found = here.row(0, named=True)
     if roles and found["role"] not in roles:
-        raise HTTPException(403, f"This page is not for a {found['role']}.")
+        raise HTTPException(403, f"This page is not for {found['role']}s.")
     return Visit(house, request, contributor, session, found, visit.form)
 
 

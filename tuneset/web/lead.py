@@ -13,7 +13,7 @@ from tuneset.people.access import Invite
 from tuneset.people.projects import Person
 from tuneset.web import question
 from tuneset.web.safety import word
-from tuneset.web.typed import table
+from tuneset.web.typed import number, table
 from tuneset.web.work import labels_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 LISTED = 50
 PUBLISHED: tuple[projects.Published, ...] = ("label_schema", "guideline", "consent_text")
+RULES = {  # in the words of the page
+    "overlap": "how many people answer each text",
+    "lease_seconds": "how many seconds a text is kept",
+    "gold_share": "how often, in percent, the answer is known",
+    "audit_share": "how many texts, in percent, the model is judged on",
+    "blind_share": "of how many texts, in percent, the suggestion is hidden",
+}
 INVITED = ("annotator", "writer", "lead", "viewer")
 
 
@@ -46,7 +53,9 @@ def todo(visit: Visit) -> list[tuple[str, str]]:
 
 def people(visit: Visit, link: str = "") -> Response:
     """Show who is in, and the invitations that are out."""
-    names = overview.members(visit.db, visit.id)
+    names = overview.members(visit.db, visit.id).with_columns(
+        name=pl.col("contributor").replace_strict(overview.names(visit.db, visit.id), return_dtype=pl.String)
+    )
     out = overview.invitations(visit.db, visit.id)
     now = visit.db.now()
     rows = [row | {"days": max(1, round((row["expires_at"] - now) / access.DAY))} for row in out.to_dicts()]
@@ -64,7 +73,8 @@ def invite(visit: Visit) -> Response:
             return visit.go(f"/p/{visit.id}/people", said="You cannot remove yourself.")
         access.set_member(visit.db, Person(visit.id, member), None, "removed", by=visit.contributor)
         return visit.go(f"/p/{visit.id}/people", said="Removed. What they gave stays.")
-    uses, days = (int(told) if (told := word(form, name, 4)).isdigit() else 0 for name in ("uses", "days"))
+    uses = number(word(form, "uses"), 1, "for how many people", 1, 1000)
+    days = number(word(form, "days"), 14, "for how many days", 1, 3650)
     token = access.invite(visit.db, visit.id, Invite(word(form, "role"), uses, days), by=visit.contributor)
     return people(visit, f"{visit.address}/join/{token}")
 
@@ -75,7 +85,7 @@ def invite(visit: Visit) -> Response:
 def quality(visit: Visit) -> Response:
     """Show how far people agree, on which labels they do not, and with whom somebody should talk."""
     said = overview.answers(visit.db, visit.id)
-    names = dict(overview.members(visit.db, visit.id).select("contributor", "name").iter_rows())
+    names = overview.names(visit.db, visit.id)
     shared = said.filter(pl.len().over("item") > 1)
     given: dict[str, Any] = {"answers": said.height, "shared": shared["item"].n_unique() if shared.height else 0}
     if said.height:
@@ -187,7 +197,10 @@ def change(visit: Visit) -> Response:
         _of_texts(visit)
         with visit.db.read() as tx:
             before = projects.published(tx, visit.id, "label_schema") or {}
-        lines = [line.strip() for line in word(form, "labels", 50_000).splitlines() if line.strip()]
+        lines = [line.strip() for line in word(form, "labels", 200_000).splitlines() if line.strip()]
+        if not lines and before.get("labels"):
+            hint = "name at least two; a project in which people write the answer is a new one"
+            raise RecipeError("without labels all would have to write the answer from now on", "labels", hint)
         kept = {name: before[name] for name in ("field", "many", "axes", "wanted") if name in before}
         schema = {"field": "label"} | kept | {"labels": labels_of(lines)}
         projects.publish(visit.db, visit.id, "label_schema", schema, by)
@@ -196,7 +209,10 @@ def change(visit: Visit) -> Response:
         projects.publish(visit.db, visit.id, what, {"markdown": word(form, "markdown", 200_000)} | more, by)  # type: ignore[arg-type]
     elif what == "ask":
         options = [each.strip() for each in word(form, "options", 2000).split(",") if each.strip()]
-        access.ask_attribute(visit.db, visit.id, word(form, "key", 100).strip(), options)
+        if not (key := word(form, "key", 100).strip()) or len(options) < 2 or len(options) > len(set(options)):
+            hint = "say what you ask for (age), and two different answers at least (under 30, 30 to 60, over 60)"
+            raise RecipeError("nobody could answer this question", "what newcomers are asked", hint)
+        access.ask_attribute(visit.db, visit.id, key, options)
     else:
         projects.change(visit.db, visit.id, _rules(visit, projects.settings_of(visit.db, visit.id)), by)
     return visit.go(path, said="Done. What was said before keeps the words that it was said under.")
@@ -206,13 +222,13 @@ def _rules(visit: Visit, now: projects.Settings) -> projects.Settings:
     """Read the rules out of a form: shares are written in percent, and what the form does not name stays."""
     said: dict[str, Any] = {}
     for name, value in now._asdict().items():
-        typed = word(visit.form, name, 9).strip()
+        typed = word(visit.form, name).strip()
         if not typed:
             continue
         if isinstance(value, str):
             said[name] = typed
         elif isinstance(value, int):
-            said[name] = int(typed) if typed.isdecimal() else 0
+            said[name] = number(typed, value, RULES[name], 1, projects.MOST[name])
         else:
-            said[name] = int(typed) / 100 if typed.isdecimal() else -1
+            said[name] = number(typed, 0, RULES[name], 0, 100) / 100
     return now._replace(**said)

@@ -21,6 +21,7 @@ from tuneset.people import access, delivering, exports, items, projects, webhook
 from tuneset.people.database import RefusedError
 from tuneset.report.words import counted
 from tuneset.web.safety import word
+from tuneset.web.typed import number
 
 if TYPE_CHECKING:
     from tuneset.web.door import Visit
@@ -102,6 +103,7 @@ def upload(visit: Visit) -> Response:
         return visit.go(f"/p/{visit.id}/data", said="Choose a file first.")
     with visit.db.read() as tx:
         projects.of_texts(tx, visit.id)
+        field = (projects.published(tx, visit.id, "label_schema") or {}).get("field", "label")
     labels = [each.strip() for each in word(visit.form, "labels", 1000).split(",") if each.strip()]
     with _ONE, tempfile.TemporaryDirectory(prefix="tuneset-") as folder:
         path = Path(folder) / _safe(sent.filename)
@@ -110,8 +112,12 @@ def upload(visit: Visit) -> Response:
                 file.write(piece)
         text = word(visit.form, "text").strip() or None
         read = sources.read(str(path), name=f"file:{visit.id}", text=text, labels=labels, labelled=bool(labels))
+        if labels and labels != [field] and len(labels) == 1:  # it is the project's, whatever the file calls it
+            ours = sources.Ours(columns={labels[0]: field})
+            read = sources.read(str(path), name=f"file:{visit.id}", text=text, labels=[field], ours=ours)
         blank = pl.col("text").str.strip_chars() == ""
         rows = read.examples.with_columns(text=pl.when(blank).then(None).otherwise("text"))
+        rows = rows if labels or read.columns.labels == (field,) else _unlabelled(rows)
         done = items.add(visit.db, visit.id, rows, by=visit.contributor)
     told = [f"{done.added:,} added"]
     told += [f"{done.duplicates:,} that are there in the same words"] if done.duplicates else []
@@ -119,6 +125,14 @@ def upload(visit: Visit) -> Response:
     told += [f"{done.empty:,} empty or not to be read"] if done.empty else []
     column = f" The text is in {read.columns.text}." if read.columns.text in read.preview.columns else ""
     return visit.go(f"/p/{visit.id}/data", said=f"{', '.join(told)}.{column}")
+
+
+def _unlabelled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep what looks like labels, and nobody has named, with the other columns."""
+    more, labels = pl.col("extra").replace("{}", None), pl.col("labels")
+    both = more.str.head(-1) + "," + labels.str.tail(-1)
+    none = pl.lit(None, dtype=pl.String)
+    return rows.with_columns(extra=pl.coalesce(both, more, labels), labels=none, label=none)
 
 
 def _safe(name: str) -> str:
@@ -163,13 +177,12 @@ def change(visit: Visit) -> Response:
     form, path = visit.form, f"/p/{visit.id}/programs"
     what = word(form, "what")
     if what == "token":
-        days = word(form, "days", 4)
+        days = number(word(form, "days"), 0, "good for how many days", 1, 3650)
         chosen = [str(each) for each in form.getlist("scope")]
         if not chosen:
             return visit.go(path, said="Choose what the token may do.")
         name = word(form, "name", 100).strip() or "a program"
-        days_good = float(days) if days.isdecimal() and int(days) else None
-        return programs(visit, api_token=access.new_api_token(visit.db, visit.person, name, chosen, days_good))
+        return programs(visit, api_token=access.new_api_token(visit.db, visit.person, name, chosen, days or None))
     if what == "webhook":
         url = word(form, "url", webhooks.LONGEST + 1).strip()
         delivering.check(url, Egress(visit.house.own))

@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
+from tuneset.errors import RecipeError
+
 if TYPE_CHECKING:
     from starlette.datastructures import FormData
     from starlette.requests import Request
@@ -102,6 +104,11 @@ def same(told: str, wanted: str) -> bool:
 
 
 def word(form: Any, name: str, most: int = 200) -> str:
-    """Return one short field of a form or an address as text; empty where it is missing."""
+    """Return one field of a form as text, empty where it is missing; what is too long is refused, and never cut."""
     found = form.get(name, "")
-    return found[:most] if isinstance(found, str) else ""
+    if not isinstance(found, str):
+        return ""
+    if len(found) > most:
+        what = f"{name} is longer than {most:,} characters: it has {len(found):,}"
+        raise RecipeError(what, "the form", "shorten it, and send it again")
+    return found

@@ -25,13 +25,16 @@ def table(pasted: str, where: str = "the table") -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name} for row in rows]
 
 
-def number(typed: str, otherwise: int, what: str) -> int:
+def number(typed: str, otherwise: int, what: str, least: int = 0, most: int = 999_999_999) -> int:
     """Read a whole number; what is left out is `otherwise`.
+
+    Errors: RecipeError for what is no number, or lies outside of `least` and `most`.
 
     >>> number(" 12 ", 1, "people"), number("", 1, "people")
     (12, 1)
     """
     told = typed.strip()
-    if told and not (told.isdecimal() and len(told) <= 9):
-        raise RecipeError(f"{what}: {told[:40]!r} is no number that fits", "the form", "write a whole number in digits")
+    if told and not (told.isdecimal() and len(told) <= 9 and least <= int(told) <= most):
+        hint = f"write a whole number in digits, from {least:,} to {most:,}"
+        raise RecipeError(f"{what}: {told[:40]!r} is no number that fits", "the form", hint)
     return int(told or otherwise)

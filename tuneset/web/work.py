@@ -9,9 +9,9 @@ import polars as pl
 from starlette.responses import JSONResponse, Response
 
 from tuneset.errors import RecipeError
-from tuneset.people import gold, projects
+from tuneset.people import gold, overview, projects
 from tuneset.people import work as queue
-from tuneset.people.database import RefusedError
+from tuneset.people.database import RefusedError, words
 from tuneset.people.items import annotated
 from tuneset.web import question
 from tuneset.web.safety import word
@@ -27,6 +27,7 @@ BUTTONS = 31  # labels that have a button each; more are searched in a list
 REASONS = ("I cannot tell", "more than one label fits", "it is not in my language")
 FLAWS = ("it names a person", "it is not about this at all", "it is broken or empty", "it is offensive")
 LISTED = 50
+LONGEST_LABEL = 200  # characters: it stands on a button
 
 
 def labels_of(lines: Sequence[str]) -> list[dict[str, str]]:
@@ -40,7 +41,11 @@ def labels_of(lines: Sequence[str]) -> list[dict[str, str]]:
         key, _, means = (part.strip() for part in line.partition(":"))
         if not key:
             raise RecipeError("a label has no name", line, "a label a line, as `orders: where is my parcel?`")
+        words(key, LONGEST_LABEL)
         made.append({"key": key, "name": key, "help": means, "hotkey": KEYS[place] if place < len(KEYS) else ""})
+    if len(made) == 1:
+        hint = "name another one, if only 'other'; without any label people write the answer"
+        raise RecipeError("one label alone is no choice", lines[0], hint)
     return made
 
 
@@ -148,4 +153,5 @@ def mine(visit: Visit) -> Response:
     with visit.db.read() as tx:
         texts = {item: queue.text_of(tx, visit.id, item) for item in rows["item"]}
     shown = [row | {"text": texts[row["item"]], "value": row["value"]} for row in rows.to_dicts()]
-    return visit.show("me", rows=shown, count=said.height, seconds=said["seconds"].median())
+    written = len(overview.written(visit.db, visit.id, visit.contributor))
+    return visit.show("me", rows=shown, count=said.height, written=written, seconds=said["seconds"].median())

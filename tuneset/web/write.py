@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from tuneset import near
 from tuneset.near import grams
 from tuneset.people import cards, items, overview, projects, wanted
+from tuneset.people.database import RefusedError
 from tuneset.people.queue import draw
-from tuneset.web.safety import word
+from tuneset.web.safety import MOST_BODY, word
 
 if TYPE_CHECKING:
     from tuneset.people.cards import Card
@@ -85,18 +86,27 @@ def _other(visit: Visit) -> int:
 def wrote(visit: Visit) -> Response:
     """Take an example; where its text is there already, nearly, it is shown beside, and taken when sent again."""
     schema, form = _schema(visit), visit.form
-    text = word(form, "text", LONGEST + 1).replace("\r\n", "\n").strip()
+    text = word(form, "text", MOST_BODY).replace("\r\n", "\n").strip()
     cell = {axis: word(form, f"cell:{axis}") for axis in cards.AXES if word(form, f"cell:{axis}")}
     label = word(form, "label") or cell.pop("label", "")
     if not text or len(text) > LONGEST:
-        return _show(visit, 400, typed=text, said="Write something first." if not text else "This is too long.")
+        long = f"This has {len(text):,} characters; {LONGEST:,} are the most. Shorten it, and send it again."
+        return _show(visit, 400, typed=text, said=long if text else "Write something first.")
     twins = near_to(visit, text)
     if twins and not word(form, "sure"):
         said = "This is nearly there already. Another way to say it would help more; or send it all the same."
         return _show(visit, 409, typed=text, twins=twins, said=said)
     labels = {schema.get("field", "label"): label} if label else None
-    items.write(visit.db, visit.person, text, labels, cell)
+    try:
+        items.write(visit.db, visit.person, text, labels, cell)
+    except RefusedError as error:  # a lead has taken the card's label away meanwhile
+        return again(visit, text, f"Not sent: {error.what}. Send it to another card, if it fits.")
     return visit.go(f"/p/{visit.id}/write", did="Kept. Thank you.")
+
+
+def again(visit: Visit, text: str, said: str) -> Response:
+    """Show the form again with what somebody wrote, and say why it is not sent."""
+    return _show(visit, 409, typed=text, said=said)
 
 
 def near_to(visit: Visit, text: str) -> list[str]:
