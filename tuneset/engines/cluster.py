@@ -41,17 +41,37 @@ class Cluster:
 
     def run(self, asked: step.Step, examples: pl.DataFrame, say: Callable[[str], None]) -> pl.DataFrame:
         """Return what the step says of all examples."""
-        if asked.scope == "dataset" or examples.height < SMALL:
+        alone = asked.scope == "dataset" and not (hasattr(asked, "spread") and self.name != "native")
+        if alone or examples.height < SMALL:
             return step.run(asked, examples)
         say(asked.rule)
+        tell = lambda how: say(f"{asked.rule}: {how}")  # noqa: E731
+        try:
+            return self._spread(asked, examples, tell) if asked.scope == "dataset" else self._cut(asked, examples, tell)
+        except reach.faults() as error:
+            if not reach.is_gone(error):
+                raise
+            hint = "start it again, and run the same command: it goes on after the last stage that was done"
+            raise TunesetError(f"the cluster is gone ({type(error).__name__})", f"engine {self.name}", hint) from error
+
+    def _cut(self, asked: step.Step, examples: pl.DataFrame, tell: Callable[[str], None]) -> pl.DataFrame:
+        """Let the step look at pieces, and put what it says in the order of the examples."""
         fitted = asked.fit(examples) if hasattr(asked, "fit") else asked
-        said = self.each(
-            functools.partial(step.run, fitted), pieces(asked, examples), lambda how: say(f"{asked.rule}: {how}")
-        )
+        said = self.each(functools.partial(step.run, fitted), pieces(asked, examples), tell)
         row = examples.select(example="id", row=pl.int_range(pl.len()))
         together = pl.concat(said).unique("id", keep="first", maintain_order=True)
         ordered = together.join(row, on="example", how="left", maintain_order="left")
         return ordered.sort("row", maintain_order=True).drop("row")
+
+    def _spread(self, asked: Any, examples: pl.DataFrame, tell: Callable[[str], None]) -> pl.DataFrame:
+        """Let the step spread its search over the cluster; what it finds is put together here."""
+
+        def spread(do: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]) -> Iterator[Any]:
+            for done, result in enumerate(reach.shared(do, shared, tasks), 1):
+                tell(f"{done:,} of {len(tasks):,} searches")
+                yield result
+
+        return step.findings(asked, asked.spread(examples, spread))
 
     def each(
         self, do: Callable[[pl.DataFrame], pl.DataFrame], parts: Sequence[pl.DataFrame], say: Callable[[str], None]
@@ -73,9 +93,9 @@ class Cluster:
                 ):
                     found[number] = result
                     say(f"{len(found):,} of {len(parts):,} parts")
-            except reach.lost() as error:
+            except reach.faults() as error:
                 failed = failed + 1 if len(found) == before else 0
-                if failed == TRIES:
+                if failed == TRIES or reach.is_gone(error):
                     raise
                 say(f"asked again for what was lost ({type(error).__name__})")
         return [found[number] for number in range(len(parts))]

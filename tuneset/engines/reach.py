@@ -8,10 +8,16 @@ import platform
 import re
 import socket
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tuneset import __version__
 from tuneset.errors import TunesetError, need
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 QUIET = {  # no word about their use goes to the makers of Daft and Ray, and no bar is drawn over ours
     "DAFT_ANALYTICS_ENABLED": "0",
@@ -49,10 +55,34 @@ def fetched(reference: Any) -> Any:
     return _ray().get(reference)
 
 
-def lost() -> tuple[type[BaseException], ...]:
+def shared(do: Callable[[T, Any], R], held: T, tasks: Sequence[Any]) -> Iterator[R]:
+    """Apply `do` to what all tasks share and to each task; results come as they are ready.
+
+    These are Ray's own tasks: what is shared lies once in the memory of each machine and is read there without a copy.
+    A function of Daft's that asks Ray for it waits for ever. Ray runs a task again, up to three times, where its worker died.
+    """
+    package = _ray()
+    there, ask = package.put(held), package.remote(do)
+    waiting = [ask.remote(there, task) for task in tasks]
+    while waiting:
+        ready, waiting = package.wait(waiting)
+        yield from package.get(ready)
+
+
+def faults() -> tuple[type[BaseException], ...]:
     """Name what is raised where a process died that had work of ours; a fault of a step's own looks the same."""
-    faults: list[type[BaseException]] = [RuntimeError, need("daft.exceptions", "ray").DaftCoreException]
-    return (*faults, _ray().exceptions.RayError)
+    raised: list[type[BaseException]] = [
+        RuntimeError,
+        ConnectionError,
+        need("daft.exceptions", "ray").DaftCoreException,
+    ]
+    return (*raised, _ray().exceptions.RayError)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Say whether it is the cluster itself that cannot be reached any more."""
+    known = _ray().exceptions
+    return isinstance(error, ConnectionError | known.RayError) and not isinstance(error, known.RayTaskError)
 
 
 def _ray() -> Any:
