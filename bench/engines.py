@@ -66,6 +66,7 @@ def prepared(rows: Path, run: Path, engine: str, kill: subprocess.Popen[str] | N
                 kill = None
     if process.returncode or kill:
         sys.exit(f"{engine}: ended with {process.returncode}")
+    print(f"  {engine} {perf_counter() - began:.1f} s", flush=True)
     return perf_counter() - began
 
 
@@ -77,7 +78,7 @@ def main() -> None:
         took = {each: prepared(folder / "rows.csv", folder / each, each) for each in ("local", "native")}
         with two_nodes() as nodes:
             assert nodes.stdout
-            address = nodes.stdout.readline().strip()
+            address = nodes.stdout.readline().split()[0]
             took["two nodes"] = prepared(folder / "rows.csv", folder / "two nodes", address)
             took["a worker killed"] = prepared(folder / "rows.csv", folder / "a worker killed", address, nodes)
         expected = digest(folder / "local")

@@ -1,6 +1,7 @@
 """An engine runs steps elsewhere and says the same: by Daft in this process, on a cluster, and where a worker is killed."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -8,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tuneset
-from tuneset import errors, step
+from tuneset import errors, near, step
 from tuneset.clean import EmptyText, TooShort
 from tuneset.dedupe import ExactDuplicate
 from tuneset.engines import LOCAL, cluster, engine
@@ -84,6 +86,23 @@ def test_a_python_that_is_killed_is_asked_again_and_nothing_is_lost(tmp_path):
     assert told[-1] == "dies-once: 4 of 4 parts"
 
 
+def test_a_search_for_near_duplicates_that_others_do_in_any_order_finds_the_same_pairs():
+    words, rng = np.array(["card", "order", "late", "where", "is", "my", "refund", "cancel"]), np.random.default_rng(3)
+    texts = pl.Series([" ".join(rng.choice(words, 6)) for _ in range(3000)])
+    asked = []
+
+    def elsewhere(do, shared, tasks):
+        asked.append(len(tasks))
+        there = [pickle.dumps((do, shared, task)) for task in reversed(tasks)]
+        for do_, shared_, task in map(pickle.loads, there):
+            yield do_(shared_, task)
+
+    found, expected = near.pairs(near.sets(texts), spread=elsewhere), near.pairs(near.sets(texts))
+    assert len(expected.left) > 1000
+    assert all(map(np.array_equal, found, expected))
+    assert asked[0] > 1
+
+
 def test_small_sets_stay_here():
     assert engine("native").run(EmptyText(), examples(["", "a"]), pytest.fail).height == 1
 
@@ -140,11 +159,11 @@ def files(folder):
     }
 
 
-def start(folder, name):
+def start(folder, name, **environment):
     folder.mkdir()
     shutil.copy(MESSY, folder / "in.csv")
     command = [sys.executable, str(TESTS / "engine_run.py"), "in.csv", "out", name, "200"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -166,14 +185,14 @@ def test_a_run_by_daft_in_this_process_leaves_the_same_bytes(here, tmp_path):
 def nodes():
     command = [sys.executable, str(TESTS / "two_nodes.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process, process.stdout.readline().strip()
+        yield process, process.stdout.readline().split()[1]
         process.communicate()
 
 
 def test_two_nodes_of_which_one_loses_its_worker_leave_the_same_bytes(here, nodes, tmp_path):
     process, address = nodes
     killed, told = "", []
-    with start(tmp_path / "ray", address) as prepared:
+    with start(tmp_path / "ray", "ray", RAY_ADDRESS=address) as prepared:
         for line in prepared.stdout:
             told.append(line)
             if not killed and "white-space: 1 of 3 parts" in line:
@@ -186,6 +205,7 @@ def test_two_nodes_of_which_one_loses_its_worker_leave_the_same_bytes(here, node
 
 
 def test_a_machine_with_other_versions_is_refused(nodes):
-    code = f"from tuneset.engines import engine, reach; reach.__version__ = '99'; engine({nodes[1]!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    code = "from tuneset.engines import engine, reach; reach.__version__ = '99'; engine('ray')"
+    there = os.environ | {"RAY_ADDRESS": nodes[1]}
+    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, check=False)
     assert f"a machine of the cluster has tuneset {tuneset.__version__} (here 99)" in done.stderr

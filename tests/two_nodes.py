@@ -1,6 +1,6 @@
 """A Ray cluster of two nodes with one core each, on this machine: `python two_nodes.py`.
 
-Its address is the first line that is printed. Each line that comes in kills the worker of the second node, and its
+The first line that is printed has its address for clients, and that for processes of this machine. Each line that comes in kills the worker of the second node, and its
 process id is printed; the end of the input ends the cluster.
 """
 
@@ -24,7 +24,7 @@ def start():
     calm = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, connect=False, head_node_args=calm | {"ray_client_server_port": port})
     second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    return cluster, second, f"ray://127.0.0.1:{port}"
+    return cluster, second, f"ray://127.0.0.1:{port} {cluster.address}"
 
 
 def working(second):
@@ -43,8 +43,8 @@ def working(second):
 
 
 def main():
-    cluster, second, address = start()
-    sys.stdout.write(f"{address}\n")
+    cluster, second, addresses = start()
+    sys.stdout.write(f"{addresses}\n")
     sys.stdout.flush()
     for _ in sys.stdin:
         until = time.monotonic() + 60

@@ -101,7 +101,7 @@ def _connect(name: str) -> None:
     try:
         package.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError, package.exceptions.RayError) as error:
-        what = f"no Ray cluster could be reached: {_line(error, 0)}"
+        what = f"no Ray cluster could be reached: {_line(error)}"
         raise TunesetError(what, f"engine {name}", "docs/scale.md says how a cluster is started") from error
     _same_everywhere(package, name)
 
@@ -114,7 +114,7 @@ def _listens(address: str) -> None:
     try:
         socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=WAIT).close()
     except (OSError, OverflowError) as error:
-        what = f"nothing answers at {found[1]}:{found[2]}: {_line(error, 0)}"
+        what = f"nothing answers at {found[1]}:{found[2]}: {_line(error)}"
         hint = "start a cluster with `ray start --head`; it listens for this at port 10001"
         raise TunesetError(what, f"engine {address}", hint) from error
 
@@ -142,12 +142,14 @@ def _same_everywhere(package: Any, name: str) -> None:
         try:
             there = package.get(answer)
         except package.exceptions.RayError as error:
-            what = f"a machine of the cluster cannot run tuneset: {_line(error, -1)}"
+            what = f"a machine of the cluster cannot run tuneset: {_line(error)}"
             raise TunesetError(what, where, hint) from error
         other = [f"{each} {there[each]} (here {here[each]})" for each in here if there[each] != here[each]]
         if other:
             raise TunesetError(f"a machine of the cluster has {', '.join(other)}", where, hint)
 
 
-def _line(error: BaseException, which: int) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[which]
+def _line(error: BaseException) -> str:
+    """Say an error in one line: a traceback from another machine by its end."""
+    words = str(error).strip() or type(error).__name__
+    return words.splitlines()[-1] if "Traceback" in words else " ".join(words.split())
