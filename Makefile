@@ -42,8 +42,8 @@ docs: .venv/.dev ## write again the pages that come from docstrings and --help
 	$(BIN)/python docs/generate.py
 
 lock: ## pin all versions again after a change of pyproject.toml (needs uv and the network)
-	uv pip compile $(COMPILE) --group build -o lock/run.txt
-	uv pip compile $(COMPILE) --group dev -c lock/run.txt -o lock/dev.txt
+	uv pip compile $(COMPILE) --group dev -o lock/dev.txt
+	uv pip compile $(COMPILE) --group build -c lock/dev.txt -o lock/run.txt
 
 clean: ## remove .venv, .peers, .conformance and out, and nothing else
 	rm -rf .venv .peers .conformance out

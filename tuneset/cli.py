@@ -66,6 +66,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @click.option(
     "--until", metavar="STAGE", help="Stop after this stage, such as get; the same command goes on from there."
 )
+@click.option("--engine", default="local", metavar="NAME", help="Where steps run: local, native, ray, ray://HOST:PORT.")
 @click.option("--dry-run", is_flag=True, help="Say what would be fetched from elsewhere, and stop.")
 @as_json
 def prepare(inputs: tuple[str, ...], as_json: bool, dry_run: bool, **options: Any) -> None:

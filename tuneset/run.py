@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuneset import __version__, recipe, sources, stages
+from tuneset import __version__, engines, recipe, sources, stages
 from tuneset.dataset import Dataset
 from tuneset.errors import InputError, RecipeError, RunError, TunesetError, unknown, way_out
 from tuneset.fetch import bring, folder_name, is_address, written
@@ -75,6 +75,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     resplit: bool = False,
     refetch: bool = False,
     until: str | None = None,
+    engine: str = "local",
     watch: Callable[[Event], None] = lambda _: None,
 ) -> Dataset:
     """Turn a table into files that a trainer accepts, with a report that says whether the set is good enough.
@@ -87,7 +88,8 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     benchmark. `target`: files of live inquiries that the set should look like.
     `embedder`: a model (folder, Hub name or URL) that judges what texts mean and finds duplicates in other words.
     `threshold`: how alike near-duplicates are (0.7). `until`: the stage to stop after, such as get; the same call without
-    it goes on from there.
+    it goes on from there. `engine`: where steps run: local; native (Daft in this process); ray, or ray://HOST:PORT (a
+    cluster). Files are the same whichever it is.
 
     Raises TunesetError where the source cannot be used at all; bad rows are findings.
 
@@ -98,6 +100,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
     """
     if until is not None and until not in STAGES:
         raise unknown("stage", until, STAGES, f"--until {until}")
+    runs = engines.engine(engine)  # before anything is written: it may not be there
     given = _given(
         text=text,
         label=label,
@@ -115,7 +118,7 @@ def prepare(  # noqa: PLR0913 - one option of the command line each
         threshold=threshold,
     )
     try:
-        job = _job(source, Path(out) if out is not None else None, given)
+        job = _job(source, Path(out) if out is not None else None, given)._replace(engine=runs)
     except OSError as error:
         raise InputError(f"this cannot be read: {error.strerror}", str(error.filename), way_out(error)) from error
     with writing(job.folder.path):
@@ -257,6 +260,7 @@ class Job(NamedTuple):
     recipe: Recipe
     table: Any = None  # a table given from Python; None where the recipe names files
     again: bool = False  # the run folder itself was given: its sources may be gone, what was read is still there
+    engine: engines.Engine = engines.LOCAL
 
 
 def _given(**options: Any) -> dict[str, dict[str, Any]]:
@@ -458,7 +462,10 @@ def _run(
             whole = planned.model_copy(update={"sources": [*planned.sources, *behind]})
             write(job.folder.path / "recipe.toml", recipe.to_toml(whole).encode())
         else:
-            context = stages.Context(planned, decisions, job.folder, before, resplit, timings, dict(hashes))
+            say = lambda says, stage=stage: watch(Event(stage, "part", says=says))  # noqa: E731
+            context = stages.Context(
+                planned, decisions, job.folder, before, resplit, timings, dict(hashes), job.engine, say
+            )
             key = hash_of(__version__, stage, stages.depends_on(stage, context), _own_code(planned, stage), hashes)
             done = job.folder.facts(stage)
             if done is not None and (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tuneset import __version__, hiding, model, near, sources, step
+from tuneset import __version__, engines, hiding, model, near, sources, step
 from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
@@ -44,6 +44,8 @@ class Context(NamedTuple):
     resplit: bool = False
     timings: dict[str, float] | None = None  # seconds by rule, for timings.json
     hashes: Mapping[str, str] = MappingProxyType({})  # of what the stages before left
+    engine: engines.Engine = engines.LOCAL
+    say: Callable[[str], None] = lambda _: None  # told how far a step is
 
     def apply(self, examples: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
         """Apply findings and decisions to examples."""
@@ -320,7 +322,7 @@ def _walk(context: Context, stage: str, examples: pl.DataFrame) -> Outcome:
             "with": step.parameters(each),
         }
         said = _said_before(context, stage, each, asked[each.rule]["of"], examples)
-        said = step.run(each, examples) if said is None else said
+        said = context.engine.run(each, examples, context.say) if said is None else said
         findings.append(said)
         examples = context.apply(examples, said)
         if context.timings is not None:

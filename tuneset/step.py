@@ -39,8 +39,13 @@ class Step(Protocol):
 
 def run(step: Step, examples: pl.DataFrame) -> pl.DataFrame:
     """Call a step on all examples and bring what it says into the schema of findings."""
+    return findings(step, step(examples))
+
+
+def findings(step: Step, said: pl.DataFrame) -> pl.DataFrame:
+    """Bring what a step said into the schema of findings."""
     pairs = frozenset({step.rule}) if getattr(step, "pairs", False) else frozenset()
-    return model.as_findings(step(examples), pairs)
+    return model.as_findings(said, pairs)
 
 
 def parameters(step: Any) -> dict[str, Any]:

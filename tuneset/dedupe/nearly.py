@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tuneset.near.bands import Spread
+
 DIGITS = 6  # of a similarity, as findings hold it
 # Searched at this similarity for every higher threshold too: then raising the threshold leaves some of the same pairs.
 SEARCH = 0.7
@@ -82,7 +84,11 @@ class NearDuplicate:
 
     def __call__(self, examples: pl.DataFrame) -> pl.DataFrame:
         """Say which pairs of examples are nearly the same."""
-        found = near.pairs(near.sets(examples["text"]), threshold=min(self.threshold, SEARCH), seed=self.seed)
+        return self.spread(examples)
+
+    def spread(self, examples: pl.DataFrame, spread: Spread | None = None) -> pl.DataFrame:
+        """Say the same, with `spread` to have somebody else look for candidates; see `near.pairs`."""
+        found = near.pairs(near.sets(examples["text"]), min(self.threshold, SEARCH), self.seed, spread)
         found = found._replace(jaccard=found.jaccard.round(DIGITS))
         alike = found.jaccard >= round(self.threshold, DIGITS)
         found = near.Pairs(found.left[alike], found.right[alike], found.jaccard[alike])

@@ -12,11 +12,14 @@ import numpy as np
 from tuneset.near.grams import Pairs, Rows, Sets, by_size, each, jaccard, news, ordered, packed, ragged, window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from tuneset.near.grams import Bools, Floats, Ints, Words
+
+    Draw = tuple[NDArray[np.uint16], Words]  # the factors and weights of two groups of bands
+    Spread = Callable[[Callable[["Prepared", Draw], Words], "Prepared", Sequence[Draw]], Iterable[Words]]
 
 SMALL = 1000  # distinct sets up to which every pair is looked at: exact, and 10 ms
 RECALL = 0.995  # chance to find a pair right at the threshold
@@ -31,7 +34,7 @@ ROW = np.uint64(0xFFFFFFFF)  # the low half of a packed pair
 ODD = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio in 64 bits
 
 
-def pairs(found: Sets, threshold: float = 0.7, seed: int = 0) -> Pairs:
+def pairs(found: Sets, threshold: float = 0.7, seed: int = 0, spread: Spread | None = None) -> Pairs:
     """Find the pairs of rows whose sets of 3-grams have a Jaccard similarity of at least `threshold`.
 
     Candidates are rows that agree in a band of MinHashes (Broder 1997; bands as in Leskovec, Rajaraman and Ullman,
@@ -43,6 +46,8 @@ def pairs(found: Sets, threshold: float = 0.7, seed: int = 0) -> Pairs:
     in order of size and with the first row of the data only (20,000 texts that differ in a number have one or two million pairs
     listed instead of 200 million, and are one component). Where more than `CROWD` rows have the same set, or two similar
     sets more than `CROWD`**2 pairs of rows, each row is paired with the first row of the other set only.
+
+    `spread` has somebody else look for candidates: some ten tasks that share the sets. What is found is the same.
 
     Memory: 2 GB at its peak for a million rows of 55 grams and 2.7 million pairs.
 
@@ -57,7 +62,7 @@ def pairs(found: Sets, threshold: float = 0.7, seed: int = 0) -> Pairs:
     if len(rows.row) < 2:
         candidates = np.zeros(0, np.uint64)
     else:
-        candidates = _candidates(rows, threshold, np.random.default_rng(seed))
+        candidates = _candidates(rows, threshold, np.random.default_rng(seed), spread or _here)
     big, small = (candidates >> np.uint64(32)).astype(np.int64), (candidates & ROW).astype(np.int64)
     similarity = jaccard(rows, big, small)
     near = similarity >= threshold
@@ -103,7 +108,19 @@ class Bitmaps(NamedTuple):
         return possible
 
 
-def _candidates(rows: Rows, threshold: float, rng: np.random.Generator) -> Words:
+class Prepared(NamedTuple):
+    """What every task looks at: 150 bytes for a row of 55 grams."""
+
+    order: Ints
+    bitmaps: Bitmaps
+    blocks: list[NDArray[np.uint16]]
+
+
+def _here(do: Callable[[Prepared, Draw], Words], prepared: Prepared, draws: Sequence[Draw]) -> Iterator[Words]:
+    return (do(prepared, draw) for draw in draws)
+
+
+def _candidates(rows: Rows, threshold: float, rng: np.random.Generator, spread: Spread) -> Words:
     """Return the pairs worth comparing, packed: the larger set's number above the smaller one's."""
     codes = int(rows.grams.max()) + 1
     scattered, bits = _scattered(codes, rng), _bits(codes, max(1, min(16, int(rows.sizes.mean()) // 12)), rng)
@@ -114,25 +131,33 @@ def _candidates(rows: Rows, threshold: float, rng: np.random.Generator) -> Words
         small, big = np.triu_indices(len(rows.row), 1)
         possible = bitmaps.allow(small, big)
         return _distinct([packed(big[possible], small[possible])])
-    return _banded(rows, threshold, bitmaps, [grams for grams, _ in prepared], rng)
+    return _banded(Prepared(rows.row, bitmaps, [grams for grams, _ in prepared]), threshold, rng, spread)
 
 
-def _banded(
-    rows: Rows, threshold: float, bitmaps: Bitmaps, blocks: list[NDArray[np.uint16]], rng: np.random.Generator
-) -> Words:
+def _banded(prepared: Prepared, threshold: float, rng: np.random.Generator, spread: Spread) -> Words:
     """Return the pairs that agree in a band and that their bitmaps allow."""
-    half, groups = scheme(len(rows.row), threshold)
-    bands = list(itertools.product((0, 1), itertools.combinations(range(HALVES), 2)))
+    half, groups = scheme(len(prepared.order), threshold)
+    draws = [
+        (
+            rng.integers(0, 1 << 15, (HALVES, half), dtype=np.uint16) * np.uint16(2) + np.uint16(1),
+            rng.integers(0, 1 << 63, (HALVES, half), dtype=np.uint64) * np.uint64(2) + np.uint64(1),
+        )
+        for _ in range(0, groups, 2)
+    ]
     found: list[Words] = []
-    for _ in range(0, groups, 2):
-        factors = rng.integers(0, 1 << 15, (HALVES, half), dtype=np.uint16) * np.uint16(2) + np.uint16(1)
-        weights = rng.integers(0, 1 << 63, (HALVES, half), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        sketches = np.concatenate(each(functools.partial(_sketch, factors, weights), blocks), axis=2)
-        for part in each(functools.partial(_band, rows.row, bitmaps, sketches), bands):
-            found += part
+    for part in spread(_agreeing, prepared, draws):
+        found.append(part)
         if sum(map(len, found)) > MANY:
             found = [_distinct(found)]
     return _distinct(found)
+
+
+def _agreeing(prepared: Prepared, draw: Draw) -> Words:
+    """Return the pairs that agree in a band of two groups, drawn by these factors and weights."""
+    sketches = np.concatenate(each(functools.partial(_sketch, *draw), prepared.blocks), axis=2)
+    bands = list(itertools.product((0, 1), itertools.combinations(range(HALVES), 2)))
+    parts = each(functools.partial(_band, prepared.order, prepared.bitmaps, sketches), bands)
+    return np.concatenate([np.zeros(0, np.uint64), *itertools.chain.from_iterable(parts)])
 
 
 def _blocks(rows: Rows) -> list[slice]:
