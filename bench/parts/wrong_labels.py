@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from process import BENCH, PEERS, NotRunError, run
-from recall import DATA
+from process import BENCH, PEERS, PYTHON, NotRunError, run
 from tables import OURS, Promise, Table
 
 if TYPE_CHECKING:
@@ -16,24 +13,18 @@ if TYPE_CHECKING:
 
 COLUMNS = {"F1": "more", "average precision": "more", "seconds": "less"}
 SIZES = {"small": ("500 rows of 10 labels", 2), "large": ("3,000 rows of 77 labels", 1)}
+ONE = {"OPENBLAS_NUM_THREADS": "1"}  # seconds are of processors: of one core, then
 RANKINGS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
 
 def measure(out: Path) -> list[Table]:
     """Give a table for small and one for large sets."""
-    sys.path.append(str(BENCH / "quality"))
-    label_errors: Any = importlib.import_module("label_errors")
     tables = []
     for size, (title, seeds) in SIZES.items():
         folder = out / size
         folder.mkdir()
-        grid = label_errors.grid(DATA, size, "", seeds, folder)
-        ours = {
-            "F1": float(grid["f1"].mean()),
-            "average precision": float(grid["ap"].mean()),
-            "seconds": float(grid["seconds"].mean()),
-        }
-        tables.append(_table(f"Wrong labels, {title}", grid.height, ours, _cleanlab(folder, size)))
+        ours = run(PYTHON, BENCH / "ways" / "judge_labels.py", size, str(seeds), folder, env=ONE)
+        tables.append(_table(f"Wrong labels, {title}", json.loads(ours.printed), _cleanlab(folder, size)))
     return tables
 
 
@@ -41,7 +32,7 @@ def _cleanlab(folder: Path, size: str) -> dict[str, dict[str, float]] | str:
     """Its default, and the best of its three rankings of the same probabilities."""
     out = folder / "means.json"
     try:
-        run(PEERS, BENCH / "peers" / "label.py", folder, out, env={"OPENBLAS_NUM_THREADS": "1"})
+        run(PEERS, BENCH / "peers" / "label.py", folder, out, env=ONE)
     except (NotRunError, FileNotFoundError) as error:
         return str(error)
     said = json.loads(out.read_text())[f"ngrams {size}"]
@@ -57,7 +48,8 @@ def _cleanlab(folder: Path, size: str) -> dict[str, dict[str, float]] | str:
     return {"cleanlab": means, "cleanlab on our probabilities": ranked}
 
 
-def _table(title: str, cells: int, ours: dict[str, float], theirs: dict[str, dict[str, float]] | str) -> Table:
+def _table(title: str, ours: dict[str, float], theirs: dict[str, dict[str, float]] | str) -> Table:
+    cells = ours.pop("cells")
     ways: dict[str, dict[str, float] | str] = {OURS: ours}
     ways |= {"cleanlab": theirs} if isinstance(theirs, str) else theirs
     promises: list[Promise] = []
