@@ -57,7 +57,8 @@ def _starting() -> dict[str, float]:
 
 def _prepared(name: str, source: Path, out: Path) -> dict[str, float]:
     ways = {"tuneset": process.prepare(source), "notebook": process.way("notebook", source)}
-    took = {way: min(each.work for each in runs) for way, runs in process.in_turn(ways, ROUNDS, out).items()}
+    # one round less: the first, which warms up, is not counted
+    took = {way: min(each.work for each in runs) for way, runs in process.in_turn(ways, ROUNDS - 1, out).items()}
     return {f"{name}.prepare/notebook": took["tuneset"] / took["notebook"]}
 
 
