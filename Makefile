@@ -1,11 +1,11 @@
 # The few verbs of this house; `make` alone lists them. Everything runs in .venv, which is built from the lock files.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint bench quality conformance peers docs lock clean
+.PHONY: help demo test slow lint bench bench-quick quality conformance docs lock clean
 BIN := .venv/bin
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run ## prepare the example set and write its report, in a minute
 	$(BIN)/tuneset prepare examples/customer_intent.csv --out out/demo
@@ -24,8 +24,11 @@ lint: .venv/.dev ## check style, types, dependencies, lock files, house rules an
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -q tests/test_house.py
 
-bench: .venv/.dev ## measure time, memory and recall, beside the ways people do it today
+bench: .venv/.dev .peers/.made ## measure time, memory and quality beside other packages (fetched into .peers), and write docs/benchmarks.md
 	$(BIN)/python bench/run.py
+
+bench-quick: .venv/.dev ## hold ratios of time to bench/floors.json, in five minutes
+	$(BIN)/python bench/quality/floors.py speed
 
 quality: .venv/.dev ## measure precision and recall of the steps, and hold them to bench/floors.json
 	$(BIN)/python bench/quality/floors.py
@@ -34,9 +37,6 @@ conformance: .venv/.dev ## ask the checkers of platforms and trainers what they 
 	$(BIN)/python conformance/ask.py ours .conformance/work --envs .conformance/envs $(if $(CI),--offered)
 	$(BIN)/python conformance/differ.py .conformance/changed --envs .conformance/envs $(if $(CI),--offered)
 	$(if $(wildcard $(TUNESET_DATA)/format_cases),$(BIN)/python conformance/ask.py cases $(TUNESET_DATA)/format_cases --envs .conformance/envs $(if $(CI),--offered))
-
-peers: .venv/.dev .peers/.made ## measure other packages on the same rows (fetches them into .peers)
-	$(BIN)/python bench/peers/table.py
 
 docs: .venv/.dev ## write again the pages that come from docstrings and --help
 	$(BIN)/python docs/generate.py

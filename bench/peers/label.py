@@ -1,12 +1,13 @@
-"""Put cleanlab beside the label audit, on cells that bench/quality/label_errors.py saved: `python label.py FOLDER`.
+"""Put cleanlab beside the label audit, on cells that bench/quality/label_errors.py saved: `python label.py FOLDER [OUT.json]`.
 
 For each cell: cleanlab's default on the probabilities of logistic regression in five folds, on the same vectors; its three
 rankings of these; and each of its filters on *our* probabilities, at equal numbers of flags (the fewer of the two). Prints
-means over the noises for n-grams and model, small and large. Times are of one core (OPENBLAS_NUM_THREADS=1).
+means over the noises for n-grams and model, small and large, and writes them where OUT names a file. Times are of one core (OPENBLAS_NUM_THREADS=1).
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import warnings
@@ -91,8 +92,8 @@ def measured(cell: Any) -> dict[str, float]:
     return out
 
 
-def main(folder: Path) -> None:
-    """Print means by features and size."""
+def main(folder: Path, out: str = "") -> None:
+    """Print means by features and size; write them."""
     warnings.simplefilter("ignore")
     by: dict[str, list[dict[str, float]]] = defaultdict(list)
     for path in sorted(folder.glob("*.npz")):
@@ -101,6 +102,12 @@ def main(folder: Path) -> None:
         by[f"{features} {size}"].append(figures)
         by[f"{features} {size} {name}"].append(figures)
         print(path.stem, f"{figures['f1 ours']:.3f} {figures['f1 cleanlab']:.3f}", file=sys.stderr, flush=True)
+    if out:
+        means = {
+            name: {figure: float(np.mean([each[figure] for each in found])) for figure in found[0]}
+            for name, found in by.items()
+        }
+        Path(out).write_text(json.dumps(means))
     for name, found in by.items():
         print(f"\n{name}, {len(found)} cells")
         for figure in found[0]:
@@ -108,4 +115,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,4 +1,7 @@
-"""One peer's spell check: `python typo.py NAME WORDS.txt OUT.json` writes the words, one a line, that it would change."""
+"""One way's spell check: `python typo.py NAME WORDS.txt OUT.json` writes the words, one a line, that it would change.
+
+Ours gets whole texts, as JSON, in the place of words: it learns from them which words the set uses.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+
+def tuneset(texts: Path) -> list[str]:
+    """Fit the step to the texts, as a run does."""
+    from tuneset.clean import Typo
+    from tuneset.testing import examples
+
+    return list(Typo().fit(examples(json.loads(texts.read_text()))).meant)
 
 
 def codespell(words: Path) -> list[str]:
@@ -39,7 +50,7 @@ def _beside(command: str) -> str:
     return str(Path(sys.executable).with_name(command))
 
 
-WAYS = {"codespell": codespell, "typos": typos, "symspellpy": symspellpy}
+WAYS = {"tuneset": tuneset, "codespell": codespell, "typos": typos, "symspellpy": symspellpy}
 
 if __name__ == "__main__":
     name, source, out = sys.argv[1:]

@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 FLOORS = Path(__file__).parents[1] / "floors.json"
 DATA = Path(os.environ.get("TUNESET_DATA", Path(__file__).parents[3] / "shared" / "data"))
-# Two minutes of tests against drawn samples: run by name where its part of the code changes.
-SLOW = {"represent"}
-PARTS = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in {"floors", *SLOW})
+# Run by name: two minutes of tests against drawn samples where their part of the code changes; `make bench-quick`.
+NAMED = {"represent", "speed"}
+PARTS = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in {"floors", *NAMED})
 # Figures are deterministic; a floor keeps this much room for other versions of Polars, NumPy and ftfy.
 ROOM = 0.003
+# All but a ratio of times: a floor keeps this share of it, so that twice the work is seen and a busy machine is not.
+TIMED = 0.5
 
 
 class Floor(NamedTuple):
@@ -33,9 +35,15 @@ class Floor(NamedTuple):
         """Say whether a figure is on the right side."""
         return figure >= self.value if self.more_is_better else figure <= self.value
 
-    def moved(self, figure: float) -> Floor:
-        """Return the floor that a figure would set; a count sets it exactly, a share with some room."""
-        room = (ROOM if self.more_is_better else min(ROOM, figure / 10)) if 0 < figure < 1 else 0
+    def moved(self, figure: float, *, timed: bool = False) -> Floor:
+        """Return the floor that a figure would set; a count sets it exactly, a share with some room, a time with much."""
+        room = (
+            TIMED * figure
+            if timed
+            else (ROOM if self.more_is_better else min(ROOM, figure / 10))
+            if 0 < figure < 1
+            else 0
+        )
         return self._replace(value=round(figure - room if self.more_is_better else figure + room, 4))
 
     def is_better(self, other: Floor) -> bool:
@@ -82,7 +90,7 @@ def main() -> None:
         if not held:
             missed.append(name)
         if floor is not None:
-            moved = floor.moved(figure)
+            moved = floor.moved(figure, timed="/" in name.rpartition(".")[2] or name.endswith("_times"))
             if name in given.lower or (given.raising and moved.is_better(floor)):
                 floors[name] = moved
     if given.raising or given.lower:
