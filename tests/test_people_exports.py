@@ -68,6 +68,19 @@ def test_an_increment_says_what_is_new_what_is_corrected_and_what_is_gone(db):
         exports.lines(db, project, 4)
 
 
+def test_a_manifest_says_how_far_people_agreed_and_whether_live_texts_had_drifted(db):
+    project, (ann, bob, _) = project_of(db, TEXTS, overlap=2)
+    label_all(db, ann)
+    for _ in range(4):
+        answer(db, bob)
+    label_all(db, bob, "returns")
+    exports.export(db, project)
+    [first] = exports.made(db, project)
+    assert (first["agreement"]["items"], first["agreement"]["answers"]) == (8, 16)
+    assert first["agreement"]["value"] < 0.2  # on half of the items people agree, nearly as often as by chance
+    assert (first["stands"], first["drift"]) == ({}, None)
+
+
 def test_what_was_handed_out_is_given_again_byte_for_byte_and_its_hash_can_be_checked_by_anybody(db):
     project, (ann, *_) = project_of(db, ["Où est-il ? “here”", *TEXTS[:3]])
     rows = frame(["a long talk"], source="talks", messages=['[ {"role":"user", "content":"a long talk"} ]'])

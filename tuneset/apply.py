@@ -25,13 +25,7 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
     last = decisions.unique("finding", keep="last", maintain_order=True).select(
         "finding", "verdict", "saw", write_own="after"
     )
-    last = last.filter(pl.col("verdict") != "undo")
-    joined = findings.join(last, left_on="id", right_on="finding", how="left", maintain_order="left")
-    answered = joined.filter(pl.col("saw").is_not_null())
-    now = pl.DataFrame({"id": answered["id"], "now": seen(answered)})
-    joined = joined.join(now, on="id", how="left", maintain_order="left").with_columns(
-        stale=pl.col("saw").is_not_null() & (pl.col("saw") != pl.col("now"))
-    )
+    joined = _answered_by(findings, last.filter(pl.col("verdict") != "undo"))
     verdict = pl.when(~pl.col("stale")).then("verdict")
     accepted = (verdict == "accept") | (verdict.is_null() & (pl.col("when") == "default"))
     does = (
@@ -59,6 +53,18 @@ def settle(findings: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
         )
         .select(*model.FINDINGS.names(), "does", "write", "state", "stale")
     )
+
+
+def _answered_by(findings: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """Put the last decision beside each finding, and whether it is stale."""
+    if last.is_empty():  # a join would copy all findings: 700 MB of 3,500,000
+        nobody = {name: pl.lit(None, dtype=pl.String) for name in ("verdict", "saw", "write_own")}
+        return findings.with_columns(**nobody, stale=pl.lit(value=False))
+    joined = findings.join(last, left_on="id", right_on="finding", how="left", maintain_order="left")
+    answered = joined.filter(pl.col("saw").is_not_null())
+    now = pl.DataFrame({"id": answered["id"], "now": seen(answered)})
+    joined = joined.join(now, on="id", how="left", maintain_order="left")
+    return joined.with_columns(stale=pl.col("saw").is_not_null() & (pl.col("saw") != pl.col("now")))
 
 
 def close(settled: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneset import near
+from tuneset.near.grams import ragged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,7 +165,7 @@ def _nearest_pairs(grams: near.Sets, queries: IntArray, pool: IntArray, similari
 def _twin(grams: near.Sets, row: int, pool: IntArray) -> int:
     """Return the pool's row that is most similar to a row, the first of equals."""
     own = grams.grams[grams.offsets[row] : grams.offsets[row + 1]]
-    shared = np.concatenate([[0], np.cumsum(np.isin(grams.grams, own))])
-    common = shared[grams.offsets[pool + 1]] - shared[grams.offsets[pool]]
     sizes = grams.offsets[pool + 1] - grams.offsets[pool]
+    shared = np.isin(grams.grams[ragged(grams.offsets[pool], sizes)], own)
+    common = np.bincount(np.repeat(np.arange(len(pool)), sizes)[shared], minlength=len(pool))
     return int(pool[np.argmax(common / np.maximum(sizes + len(own) - common, 1))])

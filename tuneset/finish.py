@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 def finish(context: Context) -> dict[str, Any]:
     """Write `dropped.jsonl`, `report.json` and `report.html`; return what the manifest says besides the files."""
-    said = pl.concat([context.before[stage].findings.with_columns(stage=pl.lit(stage)) for stage in STAGES])
-    everything, kept = context.before["get"].examples, context.before["format"].examples
+    names = pl.Enum(STAGES)  # a byte for each finding, not sixteen
+    said = pl.concat([context.before[name].findings.with_columns(stage=pl.lit(name, dtype=names)) for name in STAGES])
+    everything, kept = (context.before[stage].examples.drop("messages") for stage in ("get", "format"))
     settled = close(settle(said, context.decisions).with_columns(said["stage"]), kept)
     became = fates(everything, settled, kept["id"])
     _write_dropped(context, everything, became)
-    summary = summarise(context, settled, became)
+    summary = summarise(context, everything, kept, settled, became)
     _forget_selections(context)
     summary["exports"] = _exports(context, summary)
     write(

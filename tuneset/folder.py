@@ -38,6 +38,29 @@ class Outcome(NamedTuple):
     tables: Mapping[str, pl.DataFrame] = MappingProxyType({})
 
 
+class Finished(NamedTuple):
+    """What a stage left, read from its files whenever it is asked for: memory need not hold the rows of seven stages."""
+
+    folder: Folder
+    stage: str
+    facts: dict[str, Any]
+
+    @property
+    def examples(self) -> pl.DataFrame:
+        """Read the examples that went on."""
+        return self.folder.left(self.stage, "examples")
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """Read what was said about the stage's input."""
+        return self.folder.left(self.stage, "findings")
+
+    @property
+    def tables(self) -> Mapping[str, pl.DataFrame]:
+        """Read what else the stage left."""
+        return self.folder.tables(self.stage)
+
+
 class Folder(NamedTuple):
     """Where a run's files are."""
 
@@ -75,12 +98,22 @@ class Folder(NamedTuple):
         path = self.stage(stage) / f"{name}.parquet"
         return pl.read_parquet(path) if path.exists() else None
 
+    def left(self, stage: str, name: str) -> pl.DataFrame:
+        """Read one of the tables that every finished stage has."""
+        table = self.table(stage, name)
+        if table is None:
+            raise RunError("a stage's files are missing", str(self.stage(stage)), "remove that folder and run again")
+        return table
+
+    def tables(self, stage: str) -> dict[str, pl.DataFrame]:
+        """Read the tables that only this stage has."""
+        paths = sorted(self.stage(stage).glob("*.parquet"))
+        return {path.stem: pl.read_parquet(path) for path in paths if path.stem not in ("examples", "findings")}
+
     def outcome(self, stage: str, facts: dict[str, Any]) -> Outcome:
         """Read back what a finished stage left."""
-        tables = {path.stem: pl.read_parquet(path) for path in sorted(self.stage(stage).glob("*.parquet"))}
-        if not {"examples", "findings"} <= set(tables):
-            raise RunError("a stage's files are missing", str(self.stage(stage)), "remove that folder and run again")
-        return Outcome(tables.pop("examples"), tables.pop("findings"), facts["facts"], tables)
+        left = self.left(stage, "examples"), self.left(stage, "findings")
+        return Outcome(*left, facts["facts"], self.tables(stage))
 
     def findings(self) -> pl.DataFrame:
         """Read the findings of all stages, with the stage that said them."""

@@ -18,6 +18,7 @@ from tuneset.fetch.fetched import Ahead
 from tuneset.finish import finish
 from tuneset.folder import (
     INSIDE,
+    Finished,
     Folder,
     Outcome,
     clear_unfinished,
@@ -445,12 +446,13 @@ def _run(
 ) -> None:
     """Run the stages; `behind` are sources that the recipe has and this run does without."""
     timings: dict[str, float] = {}
-    before: dict[str, Outcome] = {}
+    before: dict[str, Outcome | Finished] = {}
     hashes: dict[str, str] = {}
     planned, decisions = job.recipe, job.folder.decisions()
     for number, stage in enumerate(STAGES):
         started = time.perf_counter()
         watch(Event(stage, "start"))
+        earlier = (STAGES[number - 1], before[STAGES[number - 1]].examples) if number else None
         if stage == "get":
             outcome, planned, key, done = _get(job, lambda says: watch(Event("get", "part", says=says)))
             whole = planned.model_copy(update={"sources": [*planned.sources, *behind]})
@@ -464,9 +466,10 @@ def _run(
             ):
                 done = None
             outcome = job.folder.outcome(stage, done) if done else stages.RUN[stage](context)
-        earlier = (STAGES[number - 1], before[STAGES[number - 1]].examples) if number else None
         hashes[stage] = done["digest"] if done else write_stage(job.folder, stage, key, outcome, earlier)
         before[stage] = outcome
+        if number:  # the next stage takes this one's rows; those before it are read again by the few who ask
+            before[STAGES[number - 1]] = Finished(job.folder, STAGES[number - 1], before[STAGES[number - 1]].facts)
         timings[stage] = round(time.perf_counter() - started, 3)
         rows = earlier[1].height if earlier else outcome.examples.height
         words = says(stage, outcome, rows)

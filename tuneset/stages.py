@@ -16,7 +16,7 @@ from tuneset.apply import apply
 from tuneset.certificate import Search, across, certificate, search
 from tuneset.errors import InputError, RecipeError, RunError
 from tuneset.fetch import bring, is_address, written
-from tuneset.folder import SIDES, Folder, Outcome, file_hash, hash_of, whole
+from tuneset.folder import SIDES, Finished, Folder, Outcome, file_hash, hash_of, whole
 from tuneset.generate import rows as synthetic
 from tuneset.recipe import STAGES, STAGES_WITH_STEPS, filled
 from tuneset.sources import mapping
@@ -40,7 +40,7 @@ class Context(NamedTuple):
     recipe: Recipe
     decisions: pl.DataFrame
     folder: Folder
-    before: Mapping[str, Outcome]
+    before: Mapping[str, Outcome | Finished]
     resplit: bool = False
     timings: dict[str, float] | None = None  # seconds by rule, for timings.json
     hashes: Mapping[str, str] = MappingProxyType({})  # of what the stages before left
@@ -431,12 +431,12 @@ def _placed(
 
 def tied(context: Context, examples: pl.DataFrame) -> Ties:
     """Return what must stay together: near-duplicates, shared lineage, and synthetic rows with their seeds."""
-    said = context.before["dedupe"].findings.filter(pl.col("rule") == "near-duplicate")
     spec = context.recipe.split
     flagged = [each for each in context.recipe.steps("dedupe") if each.rule == "near-duplicate"]
     if flagged and step.parameters(flagged[0])["threshold"] <= spec.threshold:
-        said = said.filter(pl.col("score") >= spec.threshold)
-        left, right = _row_numbers(examples, said["example"], said["others"].list.first())
+        alike = (pl.col("rule") == "near-duplicate") & (pl.col("score") >= spec.threshold)
+        said = context.before["dedupe"].findings.lazy().filter(alike)
+        left, right = _row_numbers(examples, *said.select("example", pl.col("others").list.first()).collect())
     else:  # the recipe does not flag near-duplicates, or fewer than the split has to tie
         found = near.pairs(near.sets(examples["text"]), threshold=spec.threshold, seed=spec.seed)
         left, right = found.left, found.right

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
     Bools = NDArray[np.bool_]
     Letters = NDArray[np.uint8] | NDArray[np.uint32]
-    Grams = NDArray[np.uint32]
+    Grams = NDArray[np.uint16] | NDArray[np.uint32]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,7 +53,7 @@ class Pairs(NamedTuple):
 class Rows(NamedTuple):
     """Some rows of `Sets` in an order of their own, their grams side by side in that order."""
 
-    grams: NDArray[Any]  # 16 bits each where that is enough; behind them as many zeros as the largest row has grams
+    grams: Grams  # behind them as many zeros as the largest row has grams
     starts: Ints
     sizes: Ints
     row: Ints  # the number in `Sets`
@@ -75,7 +75,8 @@ def sets(text: pl.Series) -> Sets:
     """Break each text's normal form into its set of character 3-grams.
 
     A form of one or two characters is one gram by itself; an empty form (or a null) has no grams. Grams are numbered in
-    the order of their characters, and no two share a number. Memory: four bytes per gram, eight while it runs.
+    the order of their characters, and no two share a number. Memory: two bytes per gram, four beyond 65,536 different
+    ones, and four more while it runs.
 
     >>> found = sets(pl.Series(["Hello", "hello!", "ox", "?"]))
     >>> found.offsets.tolist(), found.grams.tolist()
@@ -93,9 +94,8 @@ def sets(text: pl.Series) -> Sets:
 def rows_of(found: Sets, row: Ints) -> Rows:
     """Take some rows, so that `jaccard` and others find their grams in reach of the processor's cache."""
     sizes = found.sizes[row]
-    small = np.uint16 if found.grams.max(initial=0) < 1 << 16 else np.uint32
     starts = np.cumsum(sizes) - sizes
-    grams = np.zeros(int(sizes.sum() + sizes.max(initial=1)), small)
+    grams = np.zeros(int(sizes.sum() + sizes.max(initial=1)), found.grams.dtype)
     theirs = found.offsets[row]
 
     def copy(cut: int) -> None:
@@ -287,17 +287,18 @@ def _packed_grams(letter: NDArray[np.uint32], letters: int) -> tuple[NDArray[Any
     return key - np.repeat(row_starts[:-1], sizes), sizes
 
 
-def _numbered(parts: list[NDArray[Any]], codes: int) -> NDArray[np.uint32]:
+def _numbered(parts: list[NDArray[Any]], codes: int) -> Grams:
     """Replace each code (all are below `codes`) by its rank among the distinct codes of all parts."""
     ends = np.cumsum([0, *map(len, parts)])
-    grams = np.empty(ends[-1], np.uint32)
     rank: Callable[[NDArray[Any]], NDArray[Any]]
     if codes <= 1 << 26:
         seen = np.zeros(codes, np.bool_)
         each(lambda part: seen.__setitem__(part.astype(np.intp), True), parts)
-        rank = (np.cumsum(seen, dtype=np.uint32) - np.uint32(1)).take
+        distinct, rank = int(np.count_nonzero(seen)), (np.cumsum(seen, dtype=np.uint32) - np.uint32(1)).take
     else:
-        rank = np.unique(np.concatenate(each(np.unique, parts))).searchsorted
+        known = np.unique(np.concatenate(each(np.unique, parts)))
+        distinct, rank = len(known), known.searchsorted
+    grams: Grams = np.empty(ends[-1], np.uint16 if distinct <= 1 << 16 else np.uint32)
 
     def number(part: int) -> None:
         grams[ends[part] : ends[part + 1]] = rank(parts[part])

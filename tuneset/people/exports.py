@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from tuneset import near
-from tuneset.people import items, outcome, tables, webhooks
+from tuneset.people import agreement, items, online, outcome, overview, tables, webhooks
 from tuneset.people.database import RefusedError, missing, to_text
 from tuneset.people.increments import (
     FORGOTTEN,
@@ -26,6 +26,7 @@ from tuneset.people.increments import (
     straddling,
 )
 from tuneset.people.projects import get, published
+from tuneset.people.standing import facts
 from tuneset.split.ties import ties
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def export(db: Database, project: str, by: str | None = None) -> Increment:
         if made.rows.is_empty():
             what = f"nothing has changed since increment {made.number - 1}" if earlier else "nothing is labelled yet"
             raise RefusedError(what, "the next increment", "label more, and make it then")
-        told = manifest(made) | {"straddling": straddling([*earlier, made]).height}
+        told = manifest(made) | {"straddling": straddling([*earlier, made]).height} | _as_of_now(db, project)
         if db.write(partial(_keep, project=project, by=by, seen=seen, new=(made, told))):
             return made
     raise RefusedError("people are leaving just now", "the next increment", "make it again in a minute")
@@ -100,6 +101,14 @@ def standing(db: Database, project: str) -> pl.DataFrame:
 
 
 # --- what there is now
+
+
+def _as_of_now(db: Database, project: str) -> dict[str, Any]:
+    """Say how far people agree, who is missing by the targets, and whether live texts have drifted: figures of no single person."""
+    said, found = overview.answers(db, project), online.traffic(db, project).look
+    agreed = agreement.alpha(said)._asdict() if said.height else None
+    drift = found and {"seen": found.seen, "drifted": found.found.drifted, "says": found.found.says}
+    return {"agreement": agreed, "stands": facts(db, project), "drift": drift}
 
 
 def _current(db: Database, project: str, earlier: list[Increment]) -> pl.DataFrame:

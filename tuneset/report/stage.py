@@ -11,10 +11,10 @@ from tuneset.report.page import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tuneset.folder import Outcome
+    from tuneset.folder import Finished, Outcome
 
 
-def says(stage: str, outcome: Outcome, rows_before: int) -> str:
+def says(stage: str, outcome: Outcome | Finished, rows_before: int) -> str:
     """Say in one line what a stage did, for the terminal and the report."""
     facts = outcome.facts
     if stage == "get":
