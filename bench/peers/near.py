@@ -215,7 +215,8 @@ def daft(texts: list[str]) -> Search:
         banded = table.select("row", functions.list_map(parts, functions.hash(frames.element())).alias("key"))
         keyed = banded.with_column("band", frames.lit(list(range(bands)))).explode("key", "band")
         groups = keyed.groupby("band", "key").agg(functions.list_agg(col("row")).alias("rows"))
-        alike = groups.where(functions.list_count(col("rows")) > frames.lit(1)).to_pydict()["rows"]
+        many: Any = functions.list_count(col("rows"))
+        alike = groups.where(many > 1).to_pydict()["rows"]
         left = np.concatenate([np.full(len(each), min(each)) for each in alike])
         right = np.concatenate([np.asarray(each) for each in alike])
         shape = (len(texts), len(texts))
