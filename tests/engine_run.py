@@ -14,6 +14,7 @@ from tuneset.near import bands
 def main(file, out, engine, rows=None):
     if rows is not None:
         cluster.SMALL, cluster.PIECE, bands.SMALL = 0, int(rows), 0
+    sys.stdout.reconfigure(line_buffering=True)  # whoever kills a worker has to know how far it is
     tuneset.prepare(file, out=out, engine=engine, watch=lambda event: sys.stdout.write(f"{event}\n"))
 
 

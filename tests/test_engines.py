@@ -5,8 +5,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from types import SimpleNamespace
 
 import numpy as np
@@ -160,10 +162,10 @@ def files(folder):
 
 
 def start(folder, name, **environment):
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     shutil.copy(MESSY, folder / "in.csv")
     command = [sys.executable, str(TESTS / "engine_run.py"), "in.csv", "out", name, "200"]
-    return subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, env=os.environ | environment, text=True, stdout=PIPE, stderr=STDOUT)
 
 
 @pytest.fixture(scope="module")
@@ -181,12 +183,17 @@ def test_a_run_by_daft_in_this_process_leaves_the_same_bytes(here, tmp_path):
     assert files(tmp_path / "native" / "out") == here
 
 
+@contextmanager
+def two_nodes():
+    command = [sys.executable, str(TESTS / "two_nodes.py")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:  # which ends with its input
+        yield process, process.stdout.readline().split()[1]
+
+
 @pytest.fixture(scope="module")
 def nodes():
-    command = [sys.executable, str(TESTS / "two_nodes.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process, process.stdout.readline().split()[1]
-        process.communicate()
+    with two_nodes() as started:
+        yield started
 
 
 def test_two_nodes_of_which_one_loses_its_worker_leave_the_same_bytes(here, nodes, tmp_path):
@@ -209,3 +216,17 @@ def test_a_machine_with_other_versions_is_refused(nodes):
     there = os.environ | {"RAY_ADDRESS": nodes[1]}
     done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, check=False)
     assert f"a machine of the cluster has tuneset {tuneset.__version__} (here 99)" in done.stderr
+
+
+@pytest.mark.slow
+def test_where_the_cluster_is_gone_that_is_said_and_the_run_goes_on_here_to_the_same_bytes(here, tmp_path):
+    folder, told = tmp_path / "ray", []
+    with two_nodes() as (process, address), start(folder, "ray", RAY_ADDRESS=address) as prepared:
+        for line in prepared.stdout:
+            told.append(line)
+            if "exact-duplicate: 1 of " in line:
+                process.stdin.close()
+    assert any("TunesetError: the cluster is gone" in each for each in told)
+    with start(folder, "local") as prepared:
+        assert "stage='clean', kind='unchanged'" in prepared.communicate()[0]
+    assert files(folder / "out") == here
