@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from html import unescape
 from urllib.parse import urlencode, urlsplit
 
@@ -49,10 +50,11 @@ class Client:
         named |= {"Cookie": self.cookie} if self.cookie else {}
         if form is not None:
             body, named["Content-Type"] = urlencode(form), "application/x-www-form-urlencoded"
-        connection.request(method, path, body, named)
-        answer = connection.getresponse()
-        found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
-        connection.close()
+        with closing(connection):  # also where the server is killed in the middle of an answer
+            connection.request(method, path, body, named)
+            with connection.getresponse() as answer:
+                came = {name.lower(): value for name, value in answer.getheaders()}
+                found = answer.status, came, answer.read().decode()
         if "set-cookie" in found[1]:
             self.cookie = found[1]["set-cookie"].partition(";")[0]
         return found
