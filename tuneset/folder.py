@@ -37,6 +37,16 @@ class Outcome(NamedTuple):
     facts: dict[str, Any]
     tables: Mapping[str, pl.DataFrame] = MappingProxyType({})
 
+    @property
+    def rows(self) -> int:
+        """Count the examples that go on."""
+        return self.examples.height
+
+    @property
+    def said(self) -> pl.LazyFrame:
+        """Give the findings to who needs few of their columns."""
+        return self.findings.lazy()
+
 
 class Finished(NamedTuple):
     """What a stage left, read from its files whenever it is asked for: memory need not hold the rows of seven stages."""
@@ -54,6 +64,16 @@ class Finished(NamedTuple):
     def findings(self) -> pl.DataFrame:
         """Read what was said about the stage's input."""
         return self.folder.left(self.stage, "findings")
+
+    @property
+    def rows(self) -> int:
+        """Count the examples that went on, without reading them."""
+        return int(self.folder.scan(self.stage, "examples").select(pl.len()).collect().item())
+
+    @property
+    def said(self) -> pl.LazyFrame:
+        """Read as much of the findings as is asked for: 2,700,000 whole ones take 600 MB."""
+        return self.folder.scan(self.stage, "findings")
 
     @property
     def tables(self) -> Mapping[str, pl.DataFrame]:
@@ -97,6 +117,10 @@ class Folder(NamedTuple):
         """Read one of a stage's tables; None where there is none."""
         path = self.stage(stage) / f"{name}.parquet"
         return pl.read_parquet(path) if path.exists() else None
+
+    def scan(self, stage: str, name: str) -> pl.LazyFrame:
+        """Read of one of a stage's tables what will be asked for."""
+        return pl.scan_parquet(self.stage(stage) / f"{name}.parquet")
 
     def left(self, stage: str, name: str) -> pl.DataFrame:
         """Read one of the tables that every finished stage has."""

@@ -437,7 +437,7 @@ def tied(context: Context, examples: pl.DataFrame) -> Ties:
     flagged = [each for each in context.recipe.steps("dedupe") if each.rule == "near-duplicate"]
     if flagged and step.parameters(flagged[0])["threshold"] <= spec.threshold:
         alike = (pl.col("rule") == "near-duplicate") & (pl.col("score") >= spec.threshold)
-        said = context.before["dedupe"].findings.lazy().filter(alike)
+        said = context.before["dedupe"].said.filter(alike)
         left, right = _row_numbers(examples, *said.select("example", pl.col("others").list.first()).collect())
     else:  # the recipe does not flag near-duplicates, or fewer than the split has to tie
         found = near.pairs(near.sets(examples["text"]), threshold=spec.threshold, seed=spec.seed)

@@ -22,7 +22,7 @@ def says(stage: str, outcome: Outcome | Finished, rows_before: int) -> str:
     if stage == "split":
         return " · ".join(f"{rows:,} {side}" for side, rows in facts["sides"].items() if rows or side != "test")
     if stage == "judge":
-        return _judged(facts["judged"], outcome.findings["example"].n_unique())
+        return _judged(facts["judged"], outcome.said.select(pl.col("example").n_unique()).collect().item())
     if stage == "format":
         return ", ".join(facts["files"])
     if stage == "check":
@@ -31,13 +31,11 @@ def says(stage: str, outcome: Outcome | Finished, rows_before: int) -> str:
         lines = counted(facts["lines"], "line")
         follow = "follows" if facts["lines"] == 1 else "follow"
         return f"{said} in {lines}" if said else f"{lines} {follow} the rules of {facts['target']}"
-    counts = {
-        "out": rows_before - outcome.examples.height,
-        "repaired": outcome.findings.filter((pl.col("action") == "edit") & (pl.col("when") == "default"))[
-            "example"
-        ].n_unique(),
-        "to look at": outcome.findings.filter((pl.col("when") == "on-accept") | (pl.col("action") == "none")).height,
-    }
+    edits = (pl.col("action") == "edit") & (pl.col("when") == "default")
+    asks = (pl.col("when") == "on-accept") | (pl.col("action") == "none")
+    repaired = outcome.said.filter(edits).select(pl.col("example").n_unique()).collect().item()
+    waiting = outcome.said.filter(asks).select(pl.len()).collect().item()
+    counts = {"out": rows_before - outcome.rows, "repaired": repaired, "to look at": waiting}
     return " · ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
 
 
